@@ -1,0 +1,62 @@
+# Every step of CI is a target here. The two modules are built together through go.work.
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+BIN     := $(CURDIR)/.bin
+export CGO_ENABLED ?= 0
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the tool into .bin/zerobus
+	@mkdir -p $(BIN)
+	go build -o $(BIN)/zerobus ./server/cmd/zerobus
+
+.PHONY: demo
+demo: build ## the whole path in one command: real flights into a Delta table, read back
+	$(BIN)/zerobus demo
+
+.PHONY: test
+test: ## all tests of both modules, with the race detector
+	@if command -v $$(go env CC) >/dev/null; then set -x; CGO_ENABLED=1 go test -race -timeout 15m ./... ./server/...; \
+	  else echo "no C compiler, which the race detector needs on this platform: testing without it"; set -x; go test -timeout 15m ./... ./server/...; fi
+
+.PHONY: lint
+lint: $(BIN)/staticcheck $(BIN)/gofumpt ## format, vet, static analysis, tidy modules
+	@bad=$$($(BIN)/gofumpt -l $$(git ls-files '*.go' ':!:*.pb.go')); \
+	  if [ -n "$$bad" ]; then echo "not gofumpt-ed (run make fmt):"; echo "$$bad"; exit 1; fi
+	go vet ./... ./server/...
+	$(BIN)/staticcheck ./... ./server/...
+	./tools/tidy -check
+
+.PHONY: fmt
+fmt: $(BIN)/gofumpt ## format the code
+	$(BIN)/gofumpt -w $$(git ls-files '*.go' ':!:*.pb.go')
+
+# The tools are a module of their own, so that their dependencies are not ours.
+$(BIN)/staticcheck: tools/go.mod tools/go.sum
+	cd tools && GOWORK=off go build -o $@ honnef.co/go/tools/cmd/staticcheck
+$(BIN)/gofumpt: tools/go.mod tools/go.sum
+	cd tools && GOWORK=off go build -o $@ mvdan.cc/gofumpt
+
+.PHONY: tidy
+tidy: ## tidy the go.mod files
+	./tools/tidy
+
+.PHONY: cross
+cross: ## build the SDK and the tool for every supported platform
+	./tools/cross
+
+.PHONY: interop
+interop: build ## other people's clients and readers against our server (installs Python packages into interop/.venv)
+	./interop/run
+
+.PHONY: bench
+bench: ## benchmarks of both modules, short
+	go test -run '^$$' -bench . -benchmem -benchtime 300ms ./... ./server/...
+
+.PHONY: ci
+ci: test lint cross interop ## what CI runs

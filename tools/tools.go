@@ -1,0 +1,2 @@
+// Package tools is empty: this module only pins the programs that make lint builds.
+package tools
