@@ -1,0 +1,233 @@
+package schema
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/zerobus-go/zerobus/internal/sqltext"
+)
+
+// CreateTable is a parsed CREATE TABLE statement.
+type CreateTable struct {
+	Name        []string // one to three parts: [[catalog,] schema,] table
+	IfNotExists bool
+	Columns     Struct
+	PartitionBy []string
+	Comment     string
+	Properties  map[string]string
+}
+
+// DDL is the statement that [ParseCreateTable] parses to the same CreateTable, a line for each column and clause.
+func (c *CreateTable) DDL() string {
+	var b strings.Builder
+	b.WriteString("CREATE TABLE ")
+	if c.IfNotExists {
+		b.WriteString("IF NOT EXISTS ")
+	}
+	b.WriteString(joinNames(c.Name, ".") + " (")
+	for i, f := range c.Columns.Fields {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("\n  " + f.DDL())
+	}
+	b.WriteString("\n)\nUSING DELTA")
+	if len(c.PartitionBy) > 0 {
+		b.WriteString("\nPARTITIONED BY (" + joinNames(c.PartitionBy, ", ") + ")")
+	}
+	if c.Comment != "" {
+		b.WriteString("\nCOMMENT '" + quoteText(c.Comment) + "'")
+	}
+	if len(c.Properties) > 0 {
+		b.WriteString("\nTBLPROPERTIES (")
+		for i, key := range slices.Sorted(maps.Keys(c.Properties)) {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, "\n  '%s' = '%s'", quoteText(key), quoteText(c.Properties[key]))
+		}
+		b.WriteString("\n)")
+	}
+	return b.String()
+}
+
+func joinNames(names []string, sep string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = quoteName(n)
+	}
+	return strings.Join(quoted, sep)
+}
+
+// ParseCreateTable parses one statement of the form
+//
+//	CREATE TABLE [IF NOT EXISTS] name ( column type [NOT NULL] [COMMENT 'text'], … )
+//	  [USING DELTA] [PARTITIONED BY (column, …)] [COMMENT 'text'] [TBLPROPERTIES ('key' = 'value', …)] [;]
+//
+// What else Spark knows (LOCATION, GENERATED, CLUSTER BY, AS SELECT) is refused with its place. The error is a description with
+// line and column, or with the name of the column that cannot be.
+func ParseCreateTable(sql string) (*CreateTable, error) {
+	s := sqltext.NewScanner(sql)
+	for _, word := range []string{"CREATE", "TABLE"} {
+		if err := s.Expect(word); err != nil {
+			return nil, err
+		}
+	}
+	c := &CreateTable{}
+	c.IfNotExists = s.Accept("IF", "NOT", "EXISTS")
+	if err := s.Err(); err != nil {
+		return nil, err
+	}
+	for {
+		if len(c.Name) == 3 {
+			return nil, sqltext.Errorf(s.Peek(), "the table's name has more than three parts; expected catalog.schema.table")
+		}
+		part, err := s.Name("a table name")
+		if err != nil {
+			return nil, err
+		}
+		c.Name = append(c.Name, part)
+		if !s.Accept(".") {
+			break
+		}
+	}
+	if err := s.Expect("("); err != nil {
+		return nil, err
+	}
+	fields, err := parseFields(s, ")", 0)
+	if err != nil {
+		return nil, err
+	}
+	c.Columns.Fields = fields
+	if err := parseTableClauses(s, c); err != nil {
+		return nil, err
+	}
+	s.Accept(";")
+	if err := atEnd(s); err != nil {
+		return nil, err
+	}
+	if err := c.Columns.Validate(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// parseTableClauses reads what follows the columns, each clause at most once and in any order.
+func parseTableClauses(s *sqltext.Scanner, c *CreateTable) error {
+	seen := map[string]bool{}
+	for {
+		t := s.Peek()
+		clause := strings.ToUpper(t.Text)
+		var parse func(*sqltext.Scanner, *CreateTable) error
+		switch {
+		case t.Kind == sqltext.End || t.Is(";"):
+			return s.Err()
+		case t.Is("USING"):
+			parse = parseFormat
+		case t.Is("PARTITIONED"):
+			parse = parsePartitionBy
+		case t.Is("COMMENT"):
+			parse = parseComment
+		case t.Is("TBLPROPERTIES"):
+			parse = parseProperties
+		default:
+			return sqltext.Errorf(t, "unexpected %s; after the columns may follow USING DELTA, PARTITIONED BY, COMMENT and TBLPROPERTIES", t)
+		}
+		if seen[clause] {
+			return sqltext.Errorf(t, "%s is given twice", clause)
+		}
+		seen[clause] = true
+		s.Next()
+		if err := parse(s, c); err != nil {
+			return err
+		}
+	}
+}
+
+func parseFormat(s *sqltext.Scanner, _ *CreateTable) error {
+	t := s.Next()
+	if err := s.Err(); err != nil {
+		return err
+	}
+	if !t.Is("DELTA") {
+		return sqltext.Errorf(t, "the only table format is DELTA, got %s", t)
+	}
+	return nil
+}
+
+func parsePartitionBy(s *sqltext.Scanner, c *CreateTable) error {
+	for _, word := range []string{"BY", "("} {
+		if err := s.Expect(word); err != nil {
+			return err
+		}
+	}
+	for {
+		t := s.Peek()
+		name, err := s.Name("a partition column")
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(c.Columns.Fields, func(f Field) bool { return strings.EqualFold(f.Name, name) })
+		if i < 0 {
+			return sqltext.Errorf(t, "partition column %s is not a column of the table", t)
+		}
+		name = c.Columns.Fields[i].Name // as the column has it
+		if slices.Contains(c.PartitionBy, name) {
+			return sqltext.Errorf(t, "partition column %s is given twice", t)
+		}
+		c.PartitionBy = append(c.PartitionBy, name)
+		if !s.Accept(",") {
+			return s.Expect(")")
+		}
+	}
+}
+
+func parseComment(s *sqltext.Scanner, c *CreateTable) (err error) {
+	c.Comment, err = stringLiteral(s)
+	return err
+}
+
+func parseProperties(s *sqltext.Scanner, c *CreateTable) error {
+	if err := s.Expect("("); err != nil {
+		return err
+	}
+	c.Properties = map[string]string{}
+	for {
+		at := s.Peek()
+		key, err := propertyKey(s)
+		if err != nil {
+			return err
+		}
+		if _, again := c.Properties[key]; again {
+			return sqltext.Errorf(at, "property %q is given twice", key)
+		}
+		s.Accept("=")
+		t := s.Next()
+		if err := s.Err(); err != nil {
+			return err
+		}
+		if t.Kind != sqltext.String && t.Kind != sqltext.Number && t.Kind != sqltext.Word {
+			return sqltext.Errorf(t, "expected a value for property %q, got %s", key, t)
+		}
+		c.Properties[key] = t.Text
+		if !s.Accept(",") {
+			return s.Expect(")")
+		}
+	}
+}
+
+// propertyKey is a string or names with dots: 'delta.appendOnly' or delta.appendOnly.
+func propertyKey(s *sqltext.Scanner) (string, error) {
+	if s.Peek().Kind == sqltext.String {
+		return s.Next().Text, s.Err()
+	}
+	key, err := s.Name("a property name")
+	for err == nil && s.Accept(".") {
+		var part string
+		part, err = s.Name("a property name")
+		key += "." + part
+	}
+	return key, err
+}
