@@ -1,0 +1,246 @@
+package batch
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/zerobus-go/zerobus/internal/wire"
+)
+
+// add appends a record, sealing when it does not fit, and returns what was sealed.
+func add(b *Builder, rec string) (sealed Range) {
+	if !b.Fits(wire.RecordSize(len(rec)), 1) {
+		sealed = b.Seal()
+	}
+	b.Append([]byte(rec))
+	return sealed
+}
+
+func addBatch(b *Builder, recs ...string) (sealed Range) {
+	var framed []byte
+	for _, r := range recs {
+		framed = wire.AppendRecord(framed, []byte(r))
+	}
+	if !b.Fits(len(framed), len(recs)) {
+		sealed = b.Seal()
+	}
+	b.AppendBatch(framed, len(recs))
+	return sealed
+}
+
+// show prints the calls of a range: records with spaces between them, calls with bars.
+func show(r *Range) string {
+	var calls []string
+	for call := range r.Calls() {
+		calls = append(calls, string(bytes.Join(call, []byte(" "))))
+	}
+	return strings.Join(calls, "|")
+}
+
+func TestBuilder_Seals(t *testing.T) {
+	tests := []struct {
+		name   string
+		limits Limits
+		add    func(b *Builder) []Range
+		want   []string // sealed, the open one last
+	}{
+		{"nothing", Limits{100, 0}, func(b *Builder) []Range { return nil }, []string{""}},
+		{"gathers", Limits{100, 0}, func(b *Builder) []Range {
+			return []Range{add(b, "a"), add(b, "b"), add(b, "c")}
+		}, []string{"a|b|c"}},
+		{"at the record limit", Limits{100, 2}, func(b *Builder) []Range {
+			return []Range{add(b, "a"), add(b, "b"), add(b, "c")}
+		}, []string{"a|b", "c"}},
+		{"at the byte limit", Limits{6, 0}, func(b *Builder) []Range {
+			return []Range{add(b, "a"), add(b, "b"), add(b, "c")}
+		}, []string{"a|b", "c"}},
+		{"before a batch that does not fit", Limits{100, 3}, func(b *Builder) []Range {
+			return []Range{add(b, "a"), addBatch(b, "b", "c", "d"), add(b, "e")}
+		}, []string{"a", "b c d", "e"}},
+		{"never within a batch", Limits{4, 1}, func(b *Builder) []Range {
+			return []Range{addBatch(b, "a", "b", "c"), addBatch(b, "d", "e")}
+		}, []string{"a b c", "d e"}},
+		{"batches share a range", Limits{100, 0}, func(b *Builder) []Range {
+			return []Range{add(b, "a"), addBatch(b, "b", "c"), add(b, "d"), addBatch(b, "e"), addBatch(b, "f", "g")}
+		}, []string{"a|b c|d|e|f g"}},
+		{"a record larger than the limit", Limits{4, 0}, func(b *Builder) []Range {
+			return []Range{add(b, "a"), add(b, "bbbbbbbb"), add(b, "c")}
+		}, []string{"a", "bbbbbbbb", "c"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := NewBuilder(&Pool{}, tt.limits)
+			var got []string
+			records, offsets := 0, 0
+			ranges := append(tt.add(b), b.Seal())
+			for i, r := range ranges {
+				if r.Records() == 0 && i < len(ranges)-1 {
+					continue
+				}
+				got = append(got, show(&r))
+				records += r.Records()
+				offsets += r.Offsets()
+			}
+			if fmt.Sprint(got) != fmt.Sprint(tt.want) {
+				t.Errorf("ranges %q; want %q", got, tt.want)
+			}
+			all := strings.Join(tt.want, "|")
+			if want := len(strings.FieldsFunc(all, func(r rune) bool { return r == ' ' || r == '|' })); records != want {
+				t.Errorf("%d records; want %d", records, want)
+			}
+			if all != "" && offsets != strings.Count(all, "|")+1 {
+				t.Errorf("%d offsets in %q", offsets, all)
+			}
+		})
+	}
+}
+
+func TestBuilder_ARangeEndsWithItsChunk(t *testing.T) {
+	b := NewBuilder(&Pool{}, Limits{Bytes: 10 << 20})
+	big := strings.Repeat("x", ChunkSize/2)
+	var ranges []Range
+	for range 3 {
+		if r := add(b, big); r.Records() > 0 {
+			ranges = append(ranges, r)
+		}
+	}
+	ranges = append(ranges, b.Seal())
+	if len(ranges) != 3 {
+		t.Fatalf("%d ranges; want 3: two such records do not fit into a chunk", len(ranges))
+	}
+}
+
+func TestBuilder_LargeRecordHasAChunkOfItsOwn(t *testing.T) {
+	pool := &Pool{}
+	b := NewBuilder(pool, Limits{Bytes: ChunkSize})
+	add(b, "a")
+	first := add(b, strings.Repeat("x", 3*ChunkSize))
+	large := add(b, "b")
+	last := b.Seal()
+	if got := large.Len(); got != wire.RecordSize(3*ChunkSize) {
+		t.Errorf("the large range has %d bytes", got)
+	}
+	if show(&first) != "a" || show(&last) != "b" {
+		t.Errorf("%q, %q around the large record", show(&first), show(&last))
+	}
+	b.Release(&first)
+	b.Release(&large)
+	b.Release(&last)
+	if len(pool.free) != 1 {
+		t.Errorf("%d free chunks; want the first one only: the large one is not kept, the last one is in use", len(pool.free))
+	}
+}
+
+func TestRange_OnlyIsTheBareRecord(t *testing.T) {
+	for _, rec := range []string{"", "x", strings.Repeat("y", 127), strings.Repeat("z", 128), strings.Repeat("w", 100_000)} {
+		b := NewBuilder(&Pool{}, Limits{Bytes: ChunkSize})
+		add(b, rec)
+		r := b.Seal()
+		only, whole := r.Only(), r.Buffer()
+		if string(only.ReadOnlyData()) != rec {
+			t.Errorf("a record of %d bytes comes back with %d", len(rec), only.Len())
+		}
+		if !bytes.Equal(whole.ReadOnlyData(), wire.AppendRecord(nil, []byte(rec))) {
+			t.Errorf("the body of a record of %d bytes is not its framing", len(rec))
+		}
+		only.Free()
+		whole.Free()
+	}
+}
+
+// A chunk that a connection still reads must not be written again, also after its ranges were acknowledged elsewhere.
+func TestPool_ChunkReturnsAfterTheLastReader(t *testing.T) {
+	pool := &Pool{}
+	b := NewBuilder(pool, Limits{Bytes: ChunkSize})
+	add(b, "kept")
+	r := b.Seal()
+	reader := r.Buffer()
+	add(b, strings.Repeat("x", ChunkSize)) // another chunk
+	b.Release(&r)
+	if len(pool.free) != 0 {
+		t.Fatal("the chunk is free while it is read")
+	}
+	if string(reader.ReadOnlyData()) != "\x0a\x04kept" {
+		t.Errorf("the reader sees %q", reader.ReadOnlyData())
+	}
+	reader.Free()
+	if len(pool.free) != 1 {
+		t.Fatal("the chunk is not free after its last reader")
+	}
+	if got := pool.Get(10); cap(*got) != ChunkSize || len(pool.free) != 0 {
+		t.Error("the free chunk is not used again")
+	}
+}
+
+func TestPool_ChunkInUseIsNotFreed(t *testing.T) {
+	pool := &Pool{}
+	b := NewBuilder(pool, Limits{Bytes: ChunkSize})
+	for i := range 100 {
+		add(b, fmt.Sprint(i))
+		r := b.Seal()
+		b.Release(&r)
+	}
+	if len(pool.free) != 0 {
+		t.Error("the builder's own chunk was freed")
+	}
+	if b.cur.live != 0 || b.cur.used == 0 {
+		t.Errorf("chunk with %d ranges, %d bytes", b.cur.live, b.cur.used)
+	}
+}
+
+func TestBuilder_CloseFreesWhatNothingNeeds(t *testing.T) {
+	for _, kept := range []bool{false, true} {
+		pool := &Pool{}
+		b := NewBuilder(pool, Limits{Bytes: ChunkSize})
+		b.Close() // nothing yet
+		add(b, "a")
+		r := b.Seal()
+		if !kept {
+			b.Release(&r)
+		}
+		b.Close()
+		if free := len(pool.free) == 1; free == kept {
+			t.Errorf("range kept: %v, chunk free: %v", kept, free)
+		}
+		if kept && show(&r) != "a" {
+			t.Errorf("the kept range has %q", show(&r))
+		}
+	}
+}
+
+func TestPool_ChunkThatIsLeftEmptyReturns(t *testing.T) {
+	pool := &Pool{}
+	b := NewBuilder(pool, Limits{Bytes: ChunkSize})
+	add(b, "a")
+	r := b.Seal()
+	b.Release(&r)
+	add(b, strings.Repeat("x", ChunkSize)) // another chunk
+	if len(pool.free) != 1 {
+		t.Errorf("%d free chunks; want the one that was left", len(pool.free))
+	}
+}
+
+func TestPool_KeepsFewChunks(t *testing.T) {
+	pool := &Pool{}
+	var chunks []*[]byte
+	for range 3 * keepFree {
+		chunks = append(chunks, pool.Get(ChunkSize))
+	}
+	for _, c := range chunks {
+		pool.Put(c)
+	}
+	if len(pool.free) != keepFree {
+		t.Errorf("%d chunks are kept for good; want %d", len(pool.free), keepFree)
+	}
+}
+
+func TestBuilder_AppendAllocatesNothing(t *testing.T) {
+	b := NewBuilder(&Pool{}, Limits{Bytes: ChunkSize})
+	rec := bytes.Repeat([]byte("x"), 100)
+	b.Append(rec)
+	if n := testing.AllocsPerRun(1000, func() { b.Append(rec) }); n != 0 {
+		t.Errorf("%v allocations per record", n)
+	}
+}

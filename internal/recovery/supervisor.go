@@ -1,0 +1,149 @@
+package recovery
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// Line is a connection, as the supervisor sees it.
+type Line interface {
+	Done() <-chan struct{}      // closed when it has ended, with all its goroutines
+	Err() error                 // why; good after Done
+	Rotated() bool              // whether it ended because the server asked for it; good after Done
+	Abort(cause error)          // ends it now
+	Finish(drain time.Duration) // half-closes it, and ends it after drain at the latest
+}
+
+// Host is the stream that is kept alive. All methods are called from the goroutine of [Supervise].
+type Host interface {
+	// Connect opens a connection on which everything that is kept is sent again. ctx bounds the try.
+	Connect(ctx context.Context) (Line, error)
+
+	// Owed reports since when the server has made no progress on something that was sent. It is false when nothing is
+	// to be expected from it.
+	Owed() (since time.Time, owed bool)
+
+	// Lost is told that the connection, or the try to connect, has failed, and why. It fills in whether the connection
+	// brought an acknowledgement and whether it left something unacknowledged.
+	Lost(f *Failure)
+
+	// Retry is told what was decided, when that is another try.
+	Retry(f Failure, d Decision)
+}
+
+// drainFinished is how long a server may take to end a stream after the half-close of a clean end.
+const drainFinished = 500 * time.Millisecond
+
+// Supervise connects, watches the connection, and connects again, as policy allows. It returns nil soon after finish is
+// closed, which means that everything was acknowledged; the cause of ctx when that ends; and otherwise why it gave up.
+// No connection is alive when it returns.
+func Supervise(ctx context.Context, host Host, policy Policy, finish <-chan struct{}) error {
+	s := supervisor{host: host, policy: policy, finish: finish}
+	budget := Budget{Policy: policy}
+	var first error // of the row of failures
+	for {
+		f := s.once(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case f.Err == nil, s.finished():
+			return nil
+		}
+		host.Lost(&f)
+		d := budget.Decide(f, rand.Float64())
+		if budget.Failures() <= 1 {
+			first = f.Err
+		}
+		if !d.Retry {
+			if n := budget.Failures(); n > 1 {
+				return &GaveUp{Failures: n, First: first, Last: f.Err}
+			}
+			return f.Err
+		}
+		host.Retry(f, d)
+		if !s.sleep(ctx, d.Wait) && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+type supervisor struct {
+	host   Host
+	policy Policy
+	finish <-chan struct{}
+}
+
+// once is one connection, from the try to the end. The failure has no error when the stream is finished.
+func (s *supervisor) once(ctx context.Context) Failure {
+	if s.finished() {
+		return Failure{}
+	}
+	try, cancel := context.WithTimeout(ctx, s.policy.Timeout)
+	line, err := s.host.Connect(try)
+	cancel()
+	if err != nil {
+		return Failure{Err: err}
+	}
+	opened := time.Now()
+	err = s.watch(ctx, line)
+	return Failure{Err: err, Rotated: line.Rotated(), Lived: time.Since(opened)}
+}
+
+// watch waits for the end of a connection. It ends it when the server owes an acknowledgement for too long, and when
+// nobody needs it any more.
+func (s *supervisor) watch(ctx context.Context, line Line) error {
+	timer := time.NewTimer(s.policy.AckTimeout)
+	defer timer.Stop()
+	finish := s.finish
+	for {
+		select {
+		case <-line.Done():
+			return line.Err()
+		case <-ctx.Done():
+			line.Abort(context.Cause(ctx))
+			<-line.Done()
+			return context.Cause(ctx)
+		case <-finish:
+			finish = nil
+			line.Finish(drainFinished)
+		case <-timer.C:
+			wait := s.policy.AckTimeout
+			if since, owed := s.host.Owed(); owed {
+				wait -= time.Since(since)
+			}
+			if wait <= 0 {
+				line.Abort(&Unresponsive{After: s.policy.AckTimeout})
+				<-line.Done()
+				return line.Err()
+			}
+			timer.Reset(wait)
+		}
+	}
+}
+
+// finished reports whether the stream needs no connection any more.
+func (s *supervisor) finished() bool {
+	select {
+	case <-s.finish:
+		return true
+	default:
+		return false
+	}
+}
+
+// sleep waits for d. It is false when something ended the wait.
+func (s *supervisor) sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+	case <-s.finish:
+	}
+	return false
+}

@@ -1,0 +1,36 @@
+// Package window is stage 2, keep: it takes framed records, gives ranges to send, and keeps every range until its
+// acknowledgement, so that a new connection can send it again; it never has a goroutine, a clock, a lock or I/O.
+//
+// # Ranges
+//
+// Sealed ranges stand in a ring, oldest first; behind them is the open range of the [batch.Builder].
+//
+//	        base                                  base+n
+//	ring    | sent, not acked | taken | ready     | open |
+//	        0                 sent    taken       n
+//
+// Taking the next range when none is ready seals the open one: whatever gathered while the sender was busy becomes one
+// message. A range that is taken is at most one step ahead of those that are sent: the sender sends one at a time.
+//
+// # Offsets
+//
+// Users see logical offsets: 0, 1, 2, … for every call that appended, over the stream's whole life. The wire has an
+// offset for every message, from 0 on every connection. Ranges are numbered since the stream began, from base at the
+// ring's head, so the wire offset of a range is its number less the number that the connection began with. Nothing is
+// stored per record, and nothing else knows both kinds of offsets.
+//
+// # Generations
+//
+// [Window.Begin] starts a connection's generation: everything that is kept is to be sent again, with the same borders,
+// from wire offset 0. [Window.End] ends it. Calls that carry an older generation change nothing.
+//
+// # Acknowledgements
+//
+// They are cumulative. One that is negative, or beyond what the generation has taken, is an [*AckError] and changes
+// nothing. One for the range that is taken but not known to be sent is held until it is: a server cannot have received
+// it much earlier. One that goes backwards changes nothing.
+//
+// # Concurrency
+//
+// None. The owner brings the lock.
+package window

@@ -1,0 +1,267 @@
+package window
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/zerobus-go/zerobus/internal/batch"
+)
+
+// Limits bound what is kept: appended, and not acknowledged. A call that is larger than a limit is admitted when nothing
+// is kept.
+type Limits struct {
+	Records int // at least 1
+	Bytes   int // of records and framing; at least 1
+}
+
+// AckError is an acknowledgement that a correct server does not send.
+type AckError struct {
+	UpTo  int64 // the wire offset that was acknowledged
+	Taken int64 // wire offsets below this one were in use
+}
+
+// Error names both offsets.
+func (e *AckError) Error() string {
+	if e.UpTo < 0 {
+		return fmt.Sprintf("the server acknowledged the negative offset %d", e.UpTo)
+	}
+	if e.Taken == 0 {
+		return fmt.Sprintf("the server acknowledged offset %d before anything was sent", e.UpTo)
+	}
+	return fmt.Sprintf("the server acknowledged offset %d, but only offsets up to %d were sent", e.UpTo, e.Taken-1)
+}
+
+// Progress is what an acknowledgement made durable. The zero value is none.
+type Progress struct {
+	First, Last int64 // logical offsets
+	Calls       int   // Last - First + 1; 0 for no progress
+	Records     int
+	Bytes       int
+}
+
+// Window keeps ranges until they are acknowledged.
+//
+// Invariants:
+//
+//	0 <= sent <= taken <= n, and taken-sent <= 1
+//	durable < next; the kept ranges hold the logical offsets durable+1 … next-1, in order
+//	records and bytes are the sums over the kept ranges, the open one, and reservations that are not used yet
+type Window struct {
+	limits  Limits
+	builder *batch.Builder
+
+	ring []batch.Range // its length is a power of two, or 0
+	head int           // of the oldest range in ring
+	n    int           // ranges in the ring
+
+	gen         uint64
+	live        bool // the generation gen has begun and not ended
+	taken, sent int
+	held        int64 // the acknowledgement that waits for Sent; -1 without one
+
+	base  int64 // number of the oldest range; so many were released before
+	start int64 // base when the generation began
+
+	next    int64 // logical offset of the next call
+	durable int64 // all logical offsets up to and with this one are acknowledged; -1 at first
+
+	records, bytes int
+}
+
+// New returns an empty window.
+func New(limits Limits, builder *batch.Builder) *Window {
+	return &Window{limits: limits, builder: builder, held: -1, durable: -1}
+}
+
+// Reserve counts records and bytes as kept, if the limits allow them, and reports whether they do.
+func (w *Window) Reserve(records, bytes int) bool {
+	if w.records > 0 && (w.records+records > w.limits.Records || w.bytes+bytes > w.limits.Bytes) {
+		return false
+	}
+	w.records += records
+	w.bytes += bytes
+	return true
+}
+
+// Unreserve gives back a reservation that was not used.
+func (w *Window) Unreserve(records, bytes int) {
+	w.records -= records
+	w.bytes -= bytes
+}
+
+// Append frames rec, whose framed size and one record are reserved, and returns its logical offset.
+func (w *Window) Append(rec []byte, size int) int64 {
+	if !w.builder.Fits(size, 1) {
+		w.seal()
+	}
+	w.builder.Append(rec)
+	off := w.next
+	w.next++
+	return off
+}
+
+// AppendBatch keeps the framed records of one call together. Their bytes and number are reserved. It returns the call's
+// logical offset.
+func (w *Window) AppendBatch(framed []byte, records int) int64 {
+	if !w.builder.Fits(len(framed), records) {
+		w.seal()
+	}
+	w.builder.AppendBatch(framed, records)
+	off := w.next
+	w.next++
+	return off
+}
+
+// Next returns the logical offset of the next call.
+func (w *Window) Next() int64 { return w.next }
+
+// Durable returns the logical offset up to which everything is acknowledged; -1 at first.
+func (w *Window) Durable() int64 { return w.durable }
+
+// Kept returns the records and bytes that are kept or reserved.
+func (w *Window) Kept() (records, bytes int) { return w.records, w.bytes }
+
+// Outstanding returns the number of ranges that the generation has taken and that are not acknowledged.
+func (w *Window) Outstanding() int { return w.taken }
+
+// Begin starts the next generation and returns its number. All ranges that are kept will be taken again.
+func (w *Window) Begin() uint64 {
+	w.gen++
+	w.live = true
+	w.taken, w.sent = 0, 0
+	w.held = -1
+	w.start = w.base
+	return w.gen
+}
+
+// End ends the generation gen: it takes and acknowledges nothing more. It reports whether gen was the living one.
+func (w *Window) End(gen uint64) bool {
+	if !w.current(gen) {
+		return false
+	}
+	w.live = false
+	w.taken, w.sent = 0, 0
+	w.held = -1
+	return true
+}
+
+// Take returns the next range for gen to send, and its wire offset; nil when there is none. The pointer is
+// good until the next call; the bytes, until they are acknowledged.
+func (w *Window) Take(gen uint64) (r *batch.Range, wireOffset int64) {
+	if !w.current(gen) {
+		return nil, 0
+	}
+	if w.taken == w.n {
+		if w.builder.Open() == 0 {
+			return nil, 0
+		}
+		w.seal()
+	}
+	r = w.at(w.taken)
+	wireOffset = w.base - w.start + int64(w.taken)
+	w.taken++
+	return r, wireOffset
+}
+
+// Sent says that the range taken last is in the transport's hands. An acknowledgement that came before is settled now.
+func (w *Window) Sent(gen uint64) Progress {
+	if !w.current(gen) {
+		return Progress{}
+	}
+	w.sent = w.taken
+	upTo := w.held
+	w.held = -1
+	if upTo < 0 {
+		return Progress{}
+	}
+	return w.settle(upTo)
+}
+
+// Ack settles everything up to and with a wire offset of gen. Its error is an [*AckError].
+func (w *Window) Ack(gen uint64, upTo int64) (Progress, error) {
+	if !w.current(gen) {
+		return Progress{}, nil
+	}
+	first := w.base - w.start // wire offset of the ring's head
+	if upTo < 0 || upTo >= first+int64(w.taken) {
+		return Progress{}, &AckError{UpTo: upTo, Taken: first + int64(w.taken)}
+	}
+	if upTo >= first+int64(w.sent) {
+		w.held = upTo
+		upTo = first + int64(w.sent) - 1
+	}
+	return w.settle(upTo), nil
+}
+
+// settle releases the ranges up to and with a wire offset, all of which are sent.
+func (w *Window) settle(upTo int64) Progress {
+	count := int(upTo - (w.base - w.start) + 1)
+	if count <= 0 {
+		return Progress{}
+	}
+	p := Progress{First: w.durable + 1}
+	for range count {
+		r := w.at(0)
+		p.Calls += r.Offsets()
+		p.Records += r.Records()
+		p.Bytes += r.Len()
+		w.builder.Release(r)
+		w.head = (w.head + 1) & (len(w.ring) - 1)
+	}
+	w.n -= count
+	w.taken -= count
+	w.sent -= count
+	w.base += int64(count)
+	w.durable += int64(p.Calls)
+	w.records -= p.Records
+	w.bytes -= p.Bytes
+	p.Last = w.durable
+	return p
+}
+
+// All seals the open range and yields all that are kept, oldest first. They are good while nothing is acknowledged.
+func (w *Window) All() iter.Seq[*batch.Range] {
+	w.seal()
+	return func(yield func(*batch.Range) bool) {
+		for i := range w.n {
+			if !yield(w.at(i)) {
+				return
+			}
+		}
+	}
+}
+
+// Close gives memory back that nothing kept needs. Nothing may be appended afterwards.
+func (w *Window) Close() {
+	w.seal()
+	w.builder.Close()
+}
+
+func (w *Window) current(gen uint64) bool { return w.live && gen == w.gen }
+
+// at returns the i-th range of the ring, from the oldest.
+func (w *Window) at(i int) *batch.Range {
+	return &w.ring[(w.head+i)&(len(w.ring)-1)]
+}
+
+// seal moves the open range, if there is one, into the ring.
+func (w *Window) seal() {
+	r := w.builder.Seal()
+	if r.Records() == 0 {
+		return
+	}
+	if w.n == len(w.ring) {
+		w.grow()
+	}
+	w.n++
+	*w.at(w.n - 1) = r
+}
+
+// grow doubles the ring. It grows on demand: a limit of a million records must not cost memory before they come.
+func (w *Window) grow() {
+	ring := make([]batch.Range, max(16, 2*len(w.ring)))
+	for i := range w.n {
+		ring[i] = *w.at(i)
+	}
+	w.ring, w.head = ring, 0
+}

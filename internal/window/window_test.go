@@ -1,0 +1,283 @@
+package window
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/zerobus-go/zerobus/internal/batch"
+	"github.com/zerobus-go/zerobus/internal/wire"
+)
+
+func newWindow(limits Limits, perRange int) *Window {
+	return New(limits, batch.NewBuilder(&batch.Pool{}, batch.Limits{Bytes: batch.ChunkSize, Records: perRange}))
+}
+
+// transcript runs a script of one word per step and returns what the window answered, a line each.
+//
+//	+a        append the record a            → its logical offset
+//	+a,b,c    append a batch                 → its logical offset
+//	begin     begin a generation
+//	end       end the generation
+//	take      take                           → wire offset and records
+//	sent      mark as sent                   → progress
+//	ack:N     acknowledge the wire offset N  → progress
+//	old:N     acknowledge N in the generation before
+func transcript(w *Window, script string) string {
+	var out strings.Builder
+	gen := uint64(0)
+	for _, step := range strings.Fields(script) {
+		fmt.Fprintf(&out, "%s:", step)
+		var n int64
+		progress := func(p Progress, err error) {
+			switch {
+			case err != nil:
+				fmt.Fprintf(&out, " %v", err)
+			case p.Calls > 0:
+				fmt.Fprintf(&out, " durable %d-%d, %d records", p.First, p.Last, p.Records)
+			default:
+				fmt.Fprint(&out, " nothing")
+			}
+		}
+		switch {
+		case step[0] == '+':
+			recs := strings.Split(step[1:], ",")
+			var framed []byte
+			for _, r := range recs {
+				framed = wire.AppendRecord(framed, []byte(r))
+			}
+			if !w.Reserve(len(recs), len(framed)) {
+				fmt.Fprint(&out, " full")
+				break
+			}
+			if len(recs) == 1 {
+				n = w.Append([]byte(recs[0]), len(framed))
+			} else {
+				n = w.AppendBatch(framed, len(recs))
+			}
+			fmt.Fprintf(&out, " %d", n)
+		case step == "begin":
+			gen = w.Begin()
+		case step == "end":
+			w.End(gen)
+		case step == "take":
+			r, offset := w.Take(gen)
+			if r == nil {
+				fmt.Fprint(&out, " nothing")
+				break
+			}
+			fmt.Fprintf(&out, " %d=%s", offset, records(r))
+		case step == "sent":
+			progress(w.Sent(gen), nil)
+		case strings.HasPrefix(step, "ack:"):
+			fmt.Sscanf(step, "ack:%d", &n)
+			progress(w.Ack(gen, n))
+		case strings.HasPrefix(step, "old:"):
+			fmt.Sscanf(step, "old:%d", &n)
+			progress(w.Ack(gen-1, n))
+		default:
+			panic(step)
+		}
+		fmt.Fprintln(&out)
+	}
+	return out.String()
+}
+
+func records(r *batch.Range) string {
+	var calls []string
+	for call := range r.Calls() {
+		calls = append(calls, string(bytes.Join(call, []byte(" "))))
+	}
+	return strings.Join(calls, "|")
+}
+
+func TestWindow_Transcripts(t *testing.T) {
+	roomy := Limits{Records: 100, Bytes: 1000}
+	tests := []struct {
+		name     string
+		limits   Limits
+		perRange int
+		script   string
+		want     string
+	}{
+		{"natural batching", roomy, 0, "begin take +a take +b +c +d sent take sent ack:1", `
+			begin:
+			take: nothing
+			+a: 0
+			take: 0=a
+			+b: 1
+			+c: 2
+			+d: 3
+			sent: nothing
+			take: 1=b|c|d
+			sent: nothing
+			ack:1: durable 0-3, 4 records`},
+		{"a batch has one offset", roomy, 0, "begin +a +b,c +d take sent ack:0 +e take", `
+			begin:
+			+a: 0
+			+b,c: 1
+			+d: 2
+			take: 0=a|b c|d
+			sent: nothing
+			ack:0: durable 0-2, 4 records
+			+e: 3
+			take: 1=e`},
+		{"AK-08 regressing and repeated", roomy, 1, "begin +a +b +c +d take sent take sent take sent take sent ack:2 ack:0 ack:2 ack:3 ack:3", `
+			begin:
+			+a: 0
+			+b: 1
+			+c: 2
+			+d: 3
+			take: 0=a
+			sent: nothing
+			take: 1=b
+			sent: nothing
+			take: 2=c
+			sent: nothing
+			take: 3=d
+			sent: nothing
+			ack:2: durable 0-2, 3 records
+			ack:0: nothing
+			ack:2: nothing
+			ack:3: durable 3-3, 1 records
+			ack:3: nothing`},
+		{"not sent", roomy, 1, "begin ack:0 +a +b take ack:1 ack:-1 ack:0 sent ack:1", `
+			begin:
+			ack:0: the server acknowledged offset 0 before anything was sent
+			+a: 0
+			+b: 1
+			take: 0=a
+			ack:1: the server acknowledged offset 1, but only offsets up to 0 were sent
+			ack:-1: the server acknowledged the negative offset -1
+			ack:0: nothing
+			sent: durable 0-0, 1 records
+			ack:1: the server acknowledged offset 1, but only offsets up to 0 were sent`},
+		{"replay", roomy, 1, "begin +a +b,c +d take sent take sent ack:0 end +e begin take sent take sent ack:1 take", `
+			begin:
+			+a: 0
+			+b,c: 1
+			+d: 2
+			take: 0=a
+			sent: nothing
+			take: 1=b c
+			sent: nothing
+			ack:0: durable 0-0, 1 records
+			end:
+			+e: 3
+			begin:
+			take: 0=b c
+			sent: nothing
+			take: 1=d
+			sent: nothing
+			ack:1: durable 1-2, 3 records
+			take: 2=e`},
+		{"AK-12 an old generation", roomy, 1, "begin +a +b take sent take sent begin old:1 take sent ack:0", `
+			begin:
+			+a: 0
+			+b: 1
+			take: 0=a
+			sent: nothing
+			take: 1=b
+			sent: nothing
+			begin:
+			old:1: nothing
+			take: 0=a
+			sent: nothing
+			ack:0: durable 0-0, 1 records`},
+		{"nothing between generations", roomy, 1, "+a take begin take end take sent ack:0 begin take", `
+			+a: 0
+			take: nothing
+			begin:
+			take: 0=a
+			end:
+			take: nothing
+			sent: nothing
+			ack:0: nothing
+			begin:
+			take: 0=a`},
+		{"a held ack dies with its generation", roomy, 1, "begin +a take ack:0 begin take sent", `
+			begin:
+			+a: 0
+			take: 0=a
+			ack:0: nothing
+			begin:
+			take: 0=a
+			sent: nothing`},
+		{"limits", Limits{Records: 2, Bytes: 1000}, 0, "+a +b +c begin take sent ack:0 +c", `
+			+a: 0
+			+b: 1
+			+c: full
+			begin:
+			take: 0=a|b
+			sent: nothing
+			ack:0: durable 0-1, 2 records
+			+c: 2`},
+		{"BA-13 larger than the limits", Limits{Records: 2, Bytes: 8}, 0, "+a,b,c +d begin take sent ack:0 +aaaaaaaaaa +d", `
+			+a,b,c: 0
+			+d: full
+			begin:
+			take: 0=a b c
+			sent: nothing
+			ack:0: durable 0-0, 3 records
+			+aaaaaaaaaa: 1
+			+d: full`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := transcript(newWindow(tt.limits, tt.perRange), tt.script)
+			want := strings.TrimPrefix(strings.ReplaceAll(tt.want, "\t", ""), "\n") + "\n"
+			if got != want {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+// An error changes nothing: what was kept before is kept after.
+func TestWindow_BadAckChangesNothing(t *testing.T) {
+	w := newWindow(Limits{Records: 10, Bytes: 1000}, 1)
+	gen := w.Begin()
+	for _, r := range []string{"a", "b", "c"} {
+		w.Reserve(1, wire.RecordSize(1))
+		w.Append([]byte(r), wire.RecordSize(1))
+	}
+	w.Take(gen)
+	w.Sent(gen)
+	before := *w
+	before.ring = append([]batch.Range(nil), w.ring...)
+	for _, upTo := range []int64{-1, 1, 2, 1 << 40, -1 << 63} {
+		if _, err := w.Ack(gen, upTo); err == nil {
+			t.Errorf("ack %d is accepted", upTo)
+		}
+	}
+	if got, want := fmt.Sprintf("%+v", *w), fmt.Sprintf("%+v", before); got != want {
+		t.Errorf("bad acks changed the window\nfrom %s\nto   %s", want, got)
+	}
+}
+
+func TestWindow_AllIsWhatIsKept(t *testing.T) {
+	w := newWindow(Limits{Records: 100, Bytes: 1000}, 2)
+	transcript(w, "begin +a +b +c,d,e take sent ack:0 +f")
+	var got []string
+	for r := range w.All() {
+		got = append(got, records(r))
+	}
+	if want := "[c d e f]"; fmt.Sprint(got) != want {
+		t.Errorf("kept %v; want %v", got, want)
+	}
+	if records, bytes := w.Kept(); records != 4 || bytes != 4*wire.RecordSize(1) {
+		t.Errorf("kept %d records, %d bytes", records, bytes)
+	}
+}
+
+func TestWindow_ReservationsCount(t *testing.T) {
+	w := newWindow(Limits{Records: 3, Bytes: 100}, 0)
+	if !w.Reserve(2, 10) || w.Reserve(2, 10) || !w.Reserve(1, 90) || w.Reserve(1, 1) {
+		t.Fatal("reservations do not respect the limits")
+	}
+	w.Unreserve(1, 90)
+	if !w.Reserve(1, 90) {
+		t.Error("what was given back is not free")
+	}
+}

@@ -1,0 +1,430 @@
+package zerobus
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime/pprof"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/zerobus-go/zerobus/internal/batch"
+	"github.com/zerobus-go/zerobus/internal/conn"
+	"github.com/zerobus-go/zerobus/internal/recovery"
+	"github.com/zerobus-go/zerobus/internal/window"
+	"github.com/zerobus-go/zerobus/internal/wire"
+)
+
+// pipeline is one stream: it joins the stages batch, window, conn and recovery, and brings the lock that they do
+// without.
+//
+// Goroutines: the supervisor lives as long as the stream; a connection has two; callbacks have one. Producers run in
+// their callers' goroutines.
+//
+// The lock is held for moments: never while something blocks, and never while code of a user or of gRPC runs. No other
+// lock is taken under it, but for that of the pool of chunks.
+type pipeline struct {
+	sdk    *SDK
+	table  TableProperties
+	typ    RecordType
+	auth   Auth
+	cfg    StreamSettings
+	log    *slog.Logger
+	create wire.CreateStream
+
+	channel *grpc.ClientConn
+	release func() // gives channel back
+
+	life   context.Context // ends when the stream is to end at once; its cause is why
+	cancel context.CancelCauseFunc
+	finish chan struct{} // closed when all is acknowledged and the stream is to end
+	opened chan struct{} // closed by the first connection
+	ended  chan struct{} // closed when the stream has ended; the supervisor and connections are gone
+
+	callbacks *callbacks // nil without a callback
+
+	mu         sync.Mutex // guards the following
+	win        *window.Window
+	room       room
+	settling   settling
+	state      State // without FLUSHING, which is OPENED with flushes
+	flushes    int   // Flush and Close calls that wait
+	shut       bool  // no more records are taken
+	over       bool  // the stream has ended; state is final
+	cause      error // why it ended; nil for a clean end
+	closing    *closing
+	id         string
+	link       *conn.Conn // the connection; nil while there is none
+	gen        uint64     // of the connection; 0 while there is none, not even one that is being opened
+	idle       bool       // the connection's sender sleeps, and must be woken
+	paused     bool       // by a close signal: nothing is sent, acknowledgements still count
+	progressed bool       // the connection brought an acknowledgement
+	since      time.Time  // of the last progress, or of the first message after which some was due
+}
+
+// closing is a Close that has begun.
+type closing struct {
+	done chan struct{}
+	err  error // good after done
+}
+
+func newPipeline(k *SDK, table TableProperties, auth Auth, cfg StreamSettings) (*pipeline, error) {
+	p := &pipeline{
+		sdk:    k,
+		table:  table,
+		typ:    table.recordType(),
+		auth:   auth,
+		cfg:    cfg,
+		log:    k.log.With("table", table.Name),
+		finish: make(chan struct{}),
+		opened: make(chan struct{}),
+		ended:  make(chan struct{}),
+	}
+	p.create = wire.CreateStream{Table: table.Name, Type: wire.RecordType(p.typ), HasType: true}
+	switch {
+	case p.typ == RecordTypeProto:
+		descriptor, err := proto.MarshalOptions{Deterministic: true}.Marshal(table.Descriptor)
+		if err != nil {
+			return nil, invalid("create stream", table.Name, "encode the descriptor: %w", err)
+		}
+		p.create.Descriptor = descriptor
+	case table.Descriptor != nil:
+		p.log.Warn("the descriptor of a table of JSON records is not used")
+	}
+	limits := batch.Limits{Bytes: cfg.MaxBatchBytes, Records: cfg.MaxBatchRecords}
+	p.win = window.New(
+		window.Limits{Records: cfg.MaxInflightRecords, Bytes: cfg.MaxInflightBytes},
+		batch.NewBuilder(&k.pool, limits))
+
+	var err error
+	if p.channel, p.release, err = k.channel(); err != nil {
+		return nil, newError("create stream", table.Name, ErrInvalidState, err)
+	}
+	return p, nil
+}
+
+// start has the stream live. Values of ctx are for the headers provider.
+func (p *pipeline) start(ctx context.Context) {
+	p.life, p.cancel = context.WithCancelCause(ctx)
+	labels := pprof.Labels("zerobus", "supervisor", "table", p.table.Name)
+	if p.cfg.AckCallback != nil {
+		p.callbacks = newCallbacks(p)
+		go pprof.Do(p.life, pprof.Labels("zerobus", "callbacks", "table", p.table.Name), func(context.Context) { p.callbacks.run() })
+	}
+	policy := recovery.Policy{
+		Enabled:    p.cfg.Recovery,
+		Retries:    p.cfg.RecoveryRetries,
+		Backoff:    p.cfg.RecoveryBackoff,
+		Timeout:    p.cfg.RecoveryTimeout,
+		AckTimeout: p.cfg.ServerAckTimeout,
+	}
+	go pprof.Do(p.life, labels, func(ctx context.Context) {
+		p.end(recovery.Supervise(ctx, host{p}, policy, p.finish))
+	})
+}
+
+// abort ends the stream without a flush. It does not wait; ended is closed soon.
+func (p *pipeline) abort(cause error) { p.cancel(cause) }
+
+// end settles everything once the supervisor has returned.
+func (p *pipeline) end(err error) {
+	failed := err != nil && p.life.Err() == nil
+	if failed {
+		p.log.Error("the stream has failed", "stream_id", p.streamID(), "error", err)
+	}
+	p.release()
+	p.sdk.remove(p)
+
+	p.mu.Lock()
+	p.win.End(p.gen)
+	p.win.Close()
+	p.gen, p.link = 0, nil
+	p.idle, p.paused = false, false
+	p.shut, p.over = true, true
+	p.cause = err
+	p.state = StateClosed
+	if failed {
+		p.state = StateFailed
+	}
+	p.settling.all()
+	p.room.wakeAll()
+	p.mu.Unlock()
+	if p.callbacks != nil {
+		p.callbacks.wake()
+	}
+	p.cancel(err)
+	close(p.ended)
+}
+
+// enter returns with the lock held and room reserved for one call, or with an error. It waits for room in the queue when
+// block is set.
+func (p *pipeline) enter(ctx context.Context, op string, records, size int, block bool) error {
+	p.mu.Lock()
+	switch {
+	case p.shut:
+		defer p.mu.Unlock()
+		return p.endedLocked(op, -1)
+	case p.room.empty() && p.win.Reserve(records, size):
+		return nil
+	case !block:
+		p.mu.Unlock()
+		return newError(op, p.table.Name, ErrWouldBlock, nil)
+	}
+	return p.waitForRoom(ctx, op, records, size)
+}
+
+// waitForRoom is enter's wait. The lock is held before, and after unless there is an error.
+func (p *pipeline) waitForRoom(ctx context.Context, op string, records, size int) error {
+	w := p.room.join(records, size)
+	p.mu.Unlock()
+	select {
+	case <-w.ready:
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	if w.granted && !p.shut {
+		p.room.free(w)
+		return nil // even if ctx has ended: the room is there
+	}
+	if w.granted {
+		p.win.Unreserve(records, size)
+	} else {
+		p.room.leave(w)
+	}
+	p.room.free(w)
+	p.room.grant(p.win.Reserve) // what this call had, or held up
+	defer p.mu.Unlock()
+	if p.shut {
+		return p.endedLocked(op, -1)
+	}
+	return newError(op, p.table.Name, nil, context.Cause(ctx))
+}
+
+// leave releases the lock after an append, and wakes the sender if it sleeps.
+func (p *pipeline) leave() {
+	if !p.idle {
+		p.mu.Unlock()
+		return
+	}
+	p.idle = false
+	link := p.link
+	p.mu.Unlock()
+	if link != nil {
+		link.Wake()
+	}
+}
+
+// append adds one record.
+func (p *pipeline) append(ctx context.Context, op string, rec []byte, size int, block bool) (Ack, error) {
+	if err := p.enter(ctx, op, 1, size, block); err != nil {
+		return Ack{}, err
+	}
+	offset := p.win.Append(rec, size)
+	p.leave()
+	return Ack{p: p, n: offset + 1}, nil
+}
+
+// appendBatch adds the framed records of one call.
+func (p *pipeline) appendBatch(ctx context.Context, op string, framed []byte, records int) (Ack, error) {
+	if err := p.enter(ctx, op, records, len(framed), true); err != nil {
+		return Ack{}, err
+	}
+	offset := p.win.AppendBatch(framed, records)
+	p.leave()
+	return Ack{p: p, n: offset + 1}, nil
+}
+
+// accepting returns why the stream takes no records.
+func (p *pipeline) accepting(op string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.shut {
+		return p.endedLocked(op, -1)
+	}
+	return nil
+}
+
+// flush waits for everything that is in the stream.
+func (p *pipeline) flush(ctx context.Context, op string) error {
+	p.mu.Lock()
+	target := p.win.Next() - 1
+	if target <= p.win.Durable() {
+		p.mu.Unlock()
+		return nil
+	}
+	p.flushes++
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		p.flushes--
+		p.mu.Unlock()
+	}()
+	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.FlushTimeout, ErrFlushTimeout)
+	defer cancel()
+	return p.wait(ctx, op, target)
+}
+
+// close is Stream.Close.
+func (p *pipeline) close(ctx context.Context) error {
+	const op = "close"
+	p.mu.Lock()
+	if c := p.closing; c != nil {
+		p.mu.Unlock()
+		select {
+		case <-c.done:
+			return nil // not again what the first call has told
+		default:
+		}
+		select {
+		case <-c.done:
+			return c.err
+		case <-ctx.Done():
+			return newError(op, p.table.Name, nil, context.Cause(ctx))
+		}
+	}
+	c := &closing{done: make(chan struct{})}
+	p.closing = c
+	p.shut = true
+	p.room.wakeAll()
+	p.mu.Unlock()
+
+	err := p.flush(ctx, op)
+	switch {
+	case err == nil:
+		close(p.finish)
+	case errors.Is(err, ErrFlushTimeout):
+		p.abort(ErrFlushTimeout)
+	default:
+		p.abort(errors.Unwrap(err)) // the context's, without this call's name around it
+	}
+	<-p.ended
+	if failure := p.failure(op); failure != nil {
+		err = failure
+	}
+	if p.callbacks != nil {
+		p.callbacks.wait(p.cfg.CallbackTimeout)
+	}
+	c.err = err
+	close(c.done)
+	return err
+}
+
+// wait waits for an offset that was issued.
+func (p *pipeline) wait(ctx context.Context, op string, offset int64) error {
+	settled, err := p.outcome(offset)
+	if !settled {
+		select {
+		case <-p.done(offset):
+		case <-ctx.Done():
+		}
+		settled, err = p.outcome(offset)
+	}
+	if e, ok := err.(*Error); ok {
+		e.Op = op
+	}
+	if settled {
+		return err
+	}
+	cause := context.Cause(ctx)
+	e := newError(op, p.table.Name, nil, cause)
+	if cause == ErrFlushTimeout {
+		e = newError(op, p.table.Name, ErrFlushTimeout, nil)
+	}
+	e.StreamID, e.Offset = p.streamID(), offset
+	return e
+}
+
+// done returns a channel that is closed when an offset is settled.
+func (p *pipeline) done(offset int64) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over || offset <= p.win.Durable() {
+		return closedChan
+	}
+	return p.settling.on(offset)
+}
+
+// outcome reports whether an offset is settled, and why it will not be acknowledged.
+func (p *pipeline) outcome(offset int64) (settled bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case offset <= p.win.Durable():
+		return true, nil
+	case p.over:
+		return true, p.endedLocked("wait", offset)
+	}
+	return false, nil
+}
+
+// endedLocked is the error of a call on a stream that has ended or is closing. p.mu is held.
+func (p *pipeline) endedLocked(op string, offset int64) error {
+	kind := ErrStreamClosed
+	if p.state == StateFailed {
+		kind = ErrStreamFailed
+	}
+	e := newError(op, p.table.Name, kind, p.cause)
+	e.StreamID, e.Offset = p.id, offset
+	return e
+}
+
+// failure returns why the stream has failed, or nil.
+func (p *pipeline) failure(op string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state != StateFailed {
+		return nil
+	}
+	return p.endedLocked(op, -1)
+}
+
+// ending returns why the stream has ended.
+func (p *pipeline) ending() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cause
+}
+
+func (p *pipeline) next() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.win.Next()
+}
+
+func (p *pipeline) streamID() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.id
+}
+
+func (p *pipeline) currentState() State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state == StateOpened && p.flushes > 0 {
+		return StateFlushing
+	}
+	return p.state
+}
+
+// unacked is Stream.UnackedBatches.
+func (p *pipeline) unacked() ([][]Record, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over {
+		return nil, newError("unacked", p.table.Name, ErrInvalidState, errStillOpen)
+	}
+	calls := [][]Record{}
+	for r := range p.win.All() {
+		for call := range r.Calls() {
+			recs := make([]Record, len(call))
+			for i, data := range call {
+				recs[i] = Record{typ: p.typ, data: data}
+			}
+			calls = append(calls, recs)
+		}
+	}
+	return calls, nil
+}

@@ -1,0 +1,286 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/zerobus-go/zerobus/internal/sqltext"
+	"github.com/zerobus-go/zerobus/schema"
+)
+
+// Tables is what the engine needs of those who keep tables in the lake. Its methods may be called by many goroutines, but the
+// engine changes one table at a time.
+type Tables interface {
+	// Create makes a table: it writes version 0 of its Delta log. location is relative to the lake, with slashes. When there is a
+	// Delta log at the location already, it leaves it as it is and fails with an error that is fs.ErrExist.
+	Create(ctx context.Context, id [16]byte, name Name, location string, ct *schema.CreateTable) error
+
+	// Drop ends the use of a table, whose entry is gone already, and removes its files. A table without files is no error.
+	Drop(ctx context.Context, t Table) error
+
+	// Schema reads a table's columns from its log.
+	Schema(ctx context.Context, t Table) (*schema.Struct, error)
+}
+
+// removeTimeout bounds the removal of one table's files.
+const removeTimeout = time.Minute
+
+// Engine executes statements. It may be used by many goroutines; statements that make or drop something run one after the
+// other.
+type Engine struct {
+	catalog *Catalog
+	tables  Tables
+	ddl     chan struct{} // taken by the statement that changes objects
+}
+
+// NewEngine makes an engine on a catalog that is open.
+func NewEngine(c *Catalog, t Tables) *Engine {
+	return &Engine{catalog: c, tables: t, ddl: make(chan struct{}, 1)}
+}
+
+// Result is what one statement gave: rows, or a message about what was done.
+type Result struct {
+	Statement string        `json:"statement"`
+	Columns   []string      `json:"columns,omitzero"`
+	Rows      [][]string    `json:"rows,omitzero"` // not nil when there are columns
+	Message   string        `json:"message,omitempty"`
+	Took      time.Duration `json:"took_ns"`
+}
+
+// StatementError is the failure of one statement of a script. Those before it were executed.
+type StatementError struct {
+	Number    int    // from 1
+	Statement string // its text
+	Pos       sqltext.Pos
+	Err       error
+}
+
+// Error names the statement by its beginning.
+func (e *StatementError) Error() string {
+	return fmt.Sprintf("statement %d (%s) at %s: %v", e.Number, clip(strings.Join(strings.Fields(e.Statement), " ")), e.Pos, e.Err)
+}
+
+func (e *StatementError) Unwrap() error { return e.Err }
+
+// Exec executes the statements of a script in order. A script that cannot be parsed changes nothing. The first statement that
+// fails ends the script with a [StatementError]; the results of those before it are returned too.
+func (e *Engine) Exec(ctx context.Context, script string) ([]Result, error) {
+	statements, err := Parse(script)
+	if err != nil {
+		return nil, err
+	}
+	results := []Result{}
+	for i, st := range statements {
+		start := time.Now()
+		r, err := e.exec(ctx, st)
+		if err != nil {
+			return results, &StatementError{i + 1, st.Where().Text, st.Where().Pos, err}
+		}
+		r.Statement = st.Where().Text
+		r.Took = time.Since(start)
+		results = append(results, r)
+	}
+	return results, nil
+}
+
+func (e *Engine) exec(ctx context.Context, st Statement) (Result, error) {
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
+	switch st := st.(type) {
+	case *CreateNamespaceStmt:
+		return e.alone(ctx, func() (Result, error) { return e.createNamespace(st) })
+	case *CreateTableStmt:
+		return e.alone(ctx, func() (Result, error) { return e.createTable(ctx, st) })
+	case *DropStmt:
+		return e.alone(ctx, func() (Result, error) { return e.drop(ctx, st) })
+	case *GrantStmt:
+		return e.grant(st)
+	case *ShowNamespacesStmt:
+		return e.showNamespaces(st)
+	case *ShowTablesStmt:
+		return e.showTables(st)
+	case *ShowGrantsStmt:
+		return e.showGrants(st)
+	case *ShowCreateTableStmt:
+		return e.showCreateTable(ctx, st)
+	case *DescribeStmt:
+		return e.describe(ctx, st)
+	}
+	return Result{}, invalid("the statement cannot be executed")
+}
+
+// alone runs f while no other statement makes or drops something.
+func (e *Engine) alone(ctx context.Context, f func() (Result, error)) (Result, error) {
+	select {
+	case e.ddl <- struct{}{}:
+	case <-ctx.Done():
+		return Result{}, ctx.Err()
+	}
+	defer func() { <-e.ddl }()
+	return f()
+}
+
+func message(format string, args ...any) (Result, error) {
+	return Result{Message: fmt.Sprintf(format, args...)}, nil
+}
+
+func (e *Engine) createNamespace(st *CreateNamespaceStmt) (Result, error) {
+	_, err := e.catalog.CreateNamespace(st.Name, st.Comment, "")
+	if st.IfNotExists && errors.Is(err, ErrExists) {
+		return message("%s exists already; nothing changed", st.Name.kind())
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	return message("created %s", st.Name.kind())
+}
+
+// createTable writes version 0 of the table's log, then the entry, so that every table in the catalog has a log. A crash in
+// between leaves a log without an entry, which nobody looks at; when the table is created again its files find the place
+// taken and go beside it.
+func (e *Engine) createTable(ctx context.Context, st *CreateTableStmt) (Result, error) {
+	if _, err := e.catalog.Namespace(st.Name.Parent()); err != nil {
+		return Result{}, fmt.Errorf("table %s cannot be created: %w", st.Name, err)
+	}
+	switch _, err := e.catalog.Table(st.Name); {
+	case err == nil && st.Table.IfNotExists:
+		return message("table %s exists already; nothing changed", st.Name)
+	case err == nil:
+		return Result{}, exists("table %s exists already; drop it first, or use CREATE TABLE IF NOT EXISTS", st.Name)
+	case !errors.Is(err, ErrNotFound):
+		return Result{}, err
+	}
+	properties, err := checkTable(st.Table)
+	if err != nil {
+		return Result{}, fmt.Errorf("table %s cannot be created: %w", st.Name, err)
+	}
+	ct := *st.Table
+	ct.Name = []string{st.Name.Catalog, st.Name.Schema, st.Name.Table}
+	ct.Properties = properties
+
+	t := Table{ID: uuid.New(), Name: st.Name, Comment: ct.Comment, Properties: properties}
+	t.Location = strings.Join(ct.Name, "/")
+	err = e.tables.Create(ctx, t.ID, t.Name, t.Location, &ct)
+	if errors.Is(err, fs.ErrExist) {
+		t.Location += "-" + t.ID.String()[:8] // no name has a hyphen, so no other table's place is taken
+		err = e.tables.Create(ctx, t.ID, t.Name, t.Location, &ct)
+	}
+	if err != nil {
+		return Result{}, fmt.Errorf("create table %s at %s: %w", t.Name, t.Location, err)
+	}
+	if _, err := e.catalog.CreateTable(t); err != nil {
+		return Result{}, errors.Join(fmt.Errorf("register table %s: %w", t.Name, err), e.removeFiles(ctx, t))
+	}
+	return message("created table %s", t.Name)
+}
+
+func (e *Engine) drop(ctx context.Context, st *DropStmt) (Result, error) {
+	switch there, err := e.exists(st.Name); {
+	case err != nil:
+		return Result{}, err
+	case !there && st.IfExists:
+		return message("%s does not exist; nothing changed", st.Name.kind())
+	}
+	var err error
+	if st.Name.Table != "" {
+		err = e.dropTable(ctx, st.Name)
+	} else {
+		err = e.dropNamespace(ctx, st.Name, st.Cascade)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	return message("dropped %s", st.Name.kind())
+}
+
+func (e *Engine) exists(n Name) (bool, error) {
+	var err error
+	if n.Table != "" {
+		_, err = e.catalog.Table(n)
+	} else {
+		_, err = e.catalog.Namespace(n)
+	}
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// dropTable removes the entry, then the files, so that a crash in between leaves files that nobody looks at and never an entry
+// without files.
+func (e *Engine) dropTable(ctx context.Context, n Name) error {
+	t, err := e.catalog.DropTable(n)
+	if err != nil {
+		return err
+	}
+	if err := e.removeFiles(ctx, t); err != nil {
+		return fmt.Errorf("table %s is dropped, but its files remain: %w", t.Name, err)
+	}
+	return nil
+}
+
+// removeFiles goes on when the client has gone away: nobody would come back for files without an entry.
+func (e *Engine) removeFiles(ctx context.Context, t Table) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+	defer cancel()
+	if err := e.tables.Drop(ctx, t); err != nil {
+		return fmt.Errorf("remove the files at %s in the lake: %w", t.Location, err)
+	}
+	return nil
+}
+
+func (e *Engine) dropNamespace(ctx context.Context, n Name, cascade bool) error {
+	if cascade {
+		tables, err := e.catalog.Tables(n)
+		if err != nil {
+			return err
+		}
+		for _, t := range tables {
+			if err := e.dropTable(ctx, t.Name); err != nil {
+				return err
+			}
+		}
+	}
+	if cascade && n.Schema == "" {
+		schemas, err := e.catalog.Schemas(n.Catalog)
+		if err != nil {
+			return err
+		}
+		for _, s := range schemas {
+			if err := e.catalog.DropNamespace(s.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return e.catalog.DropNamespace(n)
+}
+
+func (e *Engine) grant(st *GrantStmt) (Result, error) {
+	p, err := e.catalog.Principal(st.Principal)
+	if err != nil {
+		return Result{}, err
+	}
+	if !st.Revoke {
+		if err := e.catalog.Grant(p.ID, st.Privileges, st.On); err != nil {
+			return Result{}, err
+		}
+		return message("granted %s on %s to %s", joinPrivileges(st.Privileges), st.On.kind(), p.Name)
+	}
+	if err := e.catalog.Revoke(p.ID, st.Privileges, st.On); err != nil {
+		return Result{}, err
+	}
+	text := fmt.Sprintf("revoked %s on %s from %s", joinPrivileges(st.Privileges), st.On.kind(), p.Name)
+	for _, priv := range st.Privileges {
+		if e.catalog.Check(p.ID, priv, st.On) {
+			text += fmt.Sprintf("; %s is still granted through ALL PRIVILEGES or from above, see SHOW GRANTS", priv)
+		}
+	}
+	return message("%s", text)
+}

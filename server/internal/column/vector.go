@@ -1,0 +1,358 @@
+package column
+
+import (
+	"slices"
+
+	"github.com/zerobus-go/zerobus/schema"
+)
+
+// Layout is the physical form of a column's values.
+type Layout uint8
+
+// The layouts. Their numbers are part of the byte form and never change.
+const (
+	NoLayout Layout = 0
+	Bool     Layout = 1 // BOOLEAN: bits
+	Int32    Layout = 2 // TINYINT, SMALLINT, INT, DATE
+	Int64    Layout = 3 // BIGINT, TIMESTAMP, TIMESTAMP_NTZ
+	Float32  Layout = 4
+	Float64  Layout = 5
+	Bytes    Layout = 6 // STRING, BINARY: offsets and data
+	Int128   Layout = 7 // DECIMAL: the unscaled number
+)
+
+var layoutNames = [...]string{"no layout", "bool", "int32", "int64", "float32", "float64", "bytes", "int128"}
+
+func (l Layout) String() string {
+	if int(l) < len(layoutNames) {
+		return layoutNames[l]
+	}
+	return "unknown layout"
+}
+
+// LayoutOf tells how values of a type are held. False: nested types and VARIANT are not.
+func LayoutOf(t *schema.Type) (Layout, bool) {
+	switch t.Kind {
+	case schema.Boolean:
+		return Bool, true
+	case schema.Byte, schema.Short, schema.Integer, schema.Date:
+		return Int32, true
+	case schema.Long, schema.Timestamp, schema.TimestampNTZ:
+		return Int64, true
+	case schema.Float:
+		return Float32, true
+	case schema.Double:
+		return Float64, true
+	case schema.String, schema.Binary:
+		return Bytes, true
+	case schema.Decimal:
+		return Int128, true
+	}
+	return NoLayout, false
+}
+
+// Decimal128 is an unscaled decimal in two's complement.
+type Decimal128 struct {
+	Lo uint64
+	Hi int64
+}
+
+// Vector is one column. The slice that its Layout names holds N values; a null has the zero value there. A column of nulls
+// alone holds nothing but its counts, so that a table of many columns costs what its values cost.
+type Vector struct {
+	Layout Layout
+	N      int    // values, nulls included
+	Nulls  int    // N: a column of nulls, and no slice holds anything
+	Valid  Bitmap // set where there is a value; kept only while 0 < Nulls < N
+
+	Bits    Bitmap       // Bool
+	I32     []int32      // Int32
+	I64     []int64      // Int64
+	F32     []float32    // Float32
+	F64     []float64    // Float64
+	Dec     []Decimal128 // Int128
+	Offsets []int32      // Bytes: N+1 offsets into Data, the first 0; empty while N is 0
+	Data    []byte       // Bytes; at most 2 GiB, which is for the caller to see to
+
+	// zeros is for a column of nulls: so many rows in the memory behind its empty slices are zeros. A value that comes and
+	// is taken back, record after record, then does not clear all rows before it each time.
+	zeros int
+}
+
+// IsValid reports whether value i is not null.
+func (v *Vector) IsValid(i int) bool { return v.Nulls == 0 || v.Nulls < v.N && v.Valid.Get(i) }
+
+// AllNull reports whether the column holds nulls only, and at least one.
+func (v *Vector) AllNull() bool { return v.Nulls == v.N && v.N != 0 }
+
+// BytesAt is value i of a Bytes column, a view into Data.
+func (v *Vector) BytesAt(i int) []byte { return v.Data[v.Offsets[i]:v.Offsets[i+1]] }
+
+// AppendBool adds a value.
+func (v *Vector) AppendBool(b bool) {
+	v.ready()
+	v.Bits = v.Bits.Append(v.N, b)
+	v.appended()
+}
+
+// AppendInt32 adds a value.
+func (v *Vector) AppendInt32(x int32) {
+	v.ready()
+	v.I32 = append(v.I32, x)
+	v.appended()
+}
+
+// AppendInt64 adds a value.
+func (v *Vector) AppendInt64(x int64) {
+	v.ready()
+	v.I64 = append(v.I64, x)
+	v.appended()
+}
+
+// AppendFloat32 adds a value.
+func (v *Vector) AppendFloat32(x float32) {
+	v.ready()
+	v.F32 = append(v.F32, x)
+	v.appended()
+}
+
+// AppendFloat64 adds a value.
+func (v *Vector) AppendFloat64(x float64) {
+	v.ready()
+	v.F64 = append(v.F64, x)
+	v.appended()
+}
+
+// AppendDecimal adds a value.
+func (v *Vector) AppendDecimal(x Decimal128) {
+	v.ready()
+	v.Dec = append(v.Dec, x)
+	v.appended()
+}
+
+// AppendBytes adds a value; b is copied.
+func (v *Vector) AppendBytes(b []byte) {
+	v.Data = append(v.Data, b...)
+	v.EndBytes()
+}
+
+// AppendString adds a value.
+func (v *Vector) AppendString(s string) {
+	v.Data = append(v.Data, s...)
+	v.EndBytes()
+}
+
+// AppendZero adds the value 0, false or empty.
+func (v *Vector) AppendZero() {
+	v.ready()
+	v.appendZeros(1)
+	v.appended()
+}
+
+// EndBytes adds the value that the caller has appended to Data himself, from the end of the last value on.
+func (v *Vector) EndBytes() {
+	v.ready()
+	if len(v.Offsets) == 0 {
+		v.Offsets = append(v.Offsets, 0)
+	}
+	v.Offsets = append(v.Offsets, int32(len(v.Data)))
+	v.appended()
+}
+
+func (v *Vector) appended() {
+	if v.Nulls > 0 {
+		v.Valid = v.Valid.Append(v.N, true)
+	}
+	v.N++
+}
+
+// AppendNull adds a null.
+func (v *Vector) AppendNull() {
+	if v.Nulls < v.N {
+		if v.Nulls == 0 {
+			v.Valid = v.Valid.fill(v.N)
+		}
+		v.appendZeros(1)
+		v.Valid = v.Valid.Append(v.N, false)
+	}
+	v.Nulls++
+	v.N++
+}
+
+// appendNulls adds n nulls.
+func (v *Vector) appendNulls(n int) {
+	if v.Nulls == v.N {
+		v.Nulls += n
+		v.N += n
+		return
+	}
+	for range n {
+		v.AppendNull()
+	}
+}
+
+// ready is what every value that is added asks for first.
+func (v *Vector) ready() {
+	if v.Nulls > 0 && v.Nulls == v.N {
+		v.materialize()
+	}
+}
+
+// materialize gives a column of nulls the slices that it needs before a value comes.
+func (v *Vector) materialize() {
+	n, kept := v.N, v.zeros
+	v.resize(kept)
+	v.Valid = appendZeros(v.Valid[:bitmapLen(kept)], bitmapLen(n)-bitmapLen(kept))
+	v.N = kept
+	v.appendZeros(n - kept)
+	v.N = n
+}
+
+// resize sets the length of the slice of the layout to n rows, within what it holds or has held.
+func (v *Vector) resize(n int) {
+	switch v.Layout {
+	case Bool:
+		v.Bits = v.Bits.truncate(n)
+	case Int32:
+		v.I32 = v.I32[:n]
+	case Int64:
+		v.I64 = v.I64[:n]
+	case Float32:
+		v.F32 = v.F32[:n]
+	case Float64:
+		v.F64 = v.F64[:n]
+	case Int128:
+		v.Dec = v.Dec[:n]
+	case Bytes:
+		if n == 0 {
+			v.Offsets = v.Offsets[:0]
+		} else {
+			v.Offsets = v.Offsets[:n+1]
+		}
+	}
+}
+
+// appendZeros appends n zero values to the slice of the layout; N stays.
+func (v *Vector) appendZeros(n int) {
+	switch v.Layout {
+	case Bool:
+		for i := range n {
+			v.Bits = v.Bits.Append(v.N+i, false)
+		}
+	case Int32:
+		v.I32 = appendZeros(v.I32, n)
+	case Int64:
+		v.I64 = appendZeros(v.I64, n)
+	case Float32:
+		v.F32 = appendZeros(v.F32, n)
+	case Float64:
+		v.F64 = appendZeros(v.F64, n)
+	case Int128:
+		v.Dec = appendZeros(v.Dec, n)
+	case Bytes:
+		end := int32(0)
+		if len(v.Offsets) == 0 {
+			v.Offsets = append(v.Offsets, 0)
+		} else {
+			end = v.Offsets[len(v.Offsets)-1]
+		}
+		v.Offsets = slices.Grow(v.Offsets, n)
+		for range n {
+			v.Offsets = append(v.Offsets, end)
+		}
+	}
+}
+
+func appendZeros[T any](s []T, n int) []T {
+	s = slices.Grow(s, n)
+	s = s[:len(s)+n]
+	clear(s[len(s)-n:])
+	return s
+}
+
+// Truncate drops the values from n on, and bytes of a value that was begun and not ended.
+func (v *Vector) Truncate(n int) {
+	n = min(n, v.N)
+	if v.AllNull() {
+		v.N, v.Nulls, v.Data = n, n, v.Data[:0]
+		v.zeros = min(v.zeros, n)
+		return
+	}
+	if v.Nulls > 0 {
+		for i := n; i < v.N; i++ {
+			if !v.Valid.Get(i) {
+				v.Nulls--
+			}
+		}
+	}
+	v.N = n
+	switch v.Nulls {
+	case n: // nulls alone are left, or nothing
+		v.resize(n)
+		v.Valid = v.Valid.truncate(n)
+		v.zeros = n
+		v.resize(0)
+		v.Data, v.Valid = v.Data[:0], v.Valid[:0]
+	case 0:
+		v.resize(n)
+		v.Valid = v.Valid[:0]
+	default:
+		v.resize(n)
+		v.Valid = v.Valid.truncate(n)
+	}
+	if len(v.Offsets) > 0 {
+		v.Data = v.Data[:v.Offsets[n]]
+	}
+}
+
+func (v *Vector) appendVector(o *Vector) {
+	if o.N == 0 {
+		return
+	}
+	if o.AllNull() {
+		v.appendNulls(o.N)
+		return
+	}
+	v.ready()
+	if v.Nulls == 0 && o.Nulls > 0 {
+		v.Valid = v.Valid.fill(v.N)
+	}
+	if v.Nulls+o.Nulls > 0 {
+		for i := range o.N {
+			v.Valid = v.Valid.Append(v.N+i, o.IsValid(i))
+		}
+	}
+	switch v.Layout {
+	case Bool:
+		for i := range o.N {
+			v.Bits = v.Bits.Append(v.N+i, o.Bits.Get(i))
+		}
+	case Int32:
+		v.I32 = append(v.I32, o.I32...)
+	case Int64:
+		v.I64 = append(v.I64, o.I64...)
+	case Float32:
+		v.F32 = append(v.F32, o.F32...)
+	case Float64:
+		v.F64 = append(v.F64, o.F64...)
+	case Int128:
+		v.Dec = append(v.Dec, o.Dec...)
+	case Bytes:
+		if len(v.Offsets) == 0 {
+			v.Offsets = append(v.Offsets, 0)
+		}
+		base := int32(len(v.Data))
+		v.Offsets = slices.Grow(v.Offsets, o.N)
+		for _, off := range o.Offsets[1:] {
+			v.Offsets = append(v.Offsets, base+off)
+		}
+		v.Data = append(v.Data, o.Data...)
+	}
+	v.N += o.N
+	v.Nulls += o.Nulls
+}
+
+func (v *Vector) bytes() int {
+	n := len(v.Bits) + 4*len(v.I32) + 8*len(v.I64) + 4*len(v.F32) + 8*len(v.F64) + 16*len(v.Dec) + 4*len(v.Offsets) + len(v.Data)
+	return n + len(v.Valid)
+}

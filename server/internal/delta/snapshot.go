@@ -1,0 +1,182 @@
+package delta
+
+import (
+	"iter"
+	"maps"
+	"strconv"
+)
+
+// Snapshot is the state of a table at one version. It never changes, and nothing that it hands out may be changed.
+type Snapshot struct {
+	Version  int64
+	Protocol Protocol
+	Metadata Metadata
+	Txns     map[string]Txn            // the latest by AppID, in the order of the log
+	Domains  map[string]DomainMetadata // by domain, without removed ones
+
+	table string // the place of the table, for errors
+	rev   int    // counts changes of protocol and metadata
+	files files
+}
+
+// files is the list of live files. Snapshots of one Table share the list's memory: each holds its own length, files are
+// appended behind it, and dead ones are marked in a bit set that is copied before it is changed.
+type files struct {
+	adds  []Add
+	dead  []uint64 // bit i: adds[i] is removed; may be shorter than adds
+	live  int
+	bytes int64 // of the live files
+}
+
+func (f *files) isDead(i int) bool {
+	return i/64 < len(f.dead) && f.dead[i/64]&(1<<(i%64)) != 0
+}
+
+// Files yields the live files in the order in which they came into the table.
+func (s *Snapshot) Files() iter.Seq[Add] {
+	return func(yield func(Add) bool) {
+		for i := range s.files.adds {
+			if !s.files.isDead(i) && !yield(s.files.adds[i]) {
+				return
+			}
+		}
+	}
+}
+
+// NumFiles is the number of live files.
+func (s *Snapshot) NumFiles() int { return s.files.live }
+
+// SizeBytes is the size of the live files together.
+func (s *Snapshot) SizeBytes() int64 { return s.files.bytes }
+
+// name is what errors call the table.
+func (s *Snapshot) name() string {
+	if s.Metadata.Name != "" {
+		return s.Metadata.Name
+	}
+	return s.table
+}
+
+// builder moves a snapshot from version to version.
+//
+// Invariant: what an earlier snapshot can see is never written to. adds grows behind the length of every earlier snapshot;
+// maps and the bit set are copied before the first change after a snapshot was taken, which the own flags tell.
+type builder struct {
+	draft Snapshot
+	index map[string]int // position in adds of every live file, by fileKey
+
+	ownTxns, ownDomains, ownDead bool
+}
+
+func newBuilder(table string) *builder {
+	return &builder{
+		draft: Snapshot{Version: -1, table: table},
+		index: map[string]int{},
+	}
+}
+
+// snapshot returns the state as it is now.
+func (b *builder) snapshot() *Snapshot {
+	s := b.draft
+	b.ownTxns, b.ownDomains, b.ownDead = false, false, false
+	return &s
+}
+
+// apply moves the draft to the next version. It cannot fail: what can be wrong with a commit is found when it is parsed.
+func (b *builder) apply(c *commit) {
+	d := &b.draft
+	d.Version++
+	if c.protocol != nil {
+		d.Protocol = *c.protocol
+		d.rev++
+	}
+	if c.metadata != nil {
+		d.Metadata = *c.metadata
+		d.rev++
+	}
+	if len(c.txns) > 0 && !b.ownTxns {
+		d.Txns, b.ownTxns = cloneMap(d.Txns), true
+	}
+	for _, t := range c.txns {
+		d.Txns[t.AppID] = t
+	}
+	if len(c.domains) > 0 && !b.ownDomains {
+		d.Domains, b.ownDomains = cloneMap(d.Domains), true
+	}
+	for _, m := range c.domains {
+		if m.Removed {
+			delete(d.Domains, m.Domain)
+		} else {
+			d.Domains[m.Domain] = m
+		}
+	}
+	// A commit has at most one action for a file, but a new deletion vector is a remove and an add of one path. Their keys
+	// differ; removes first keeps the index right all the same.
+	for i := range c.removes {
+		b.remove(fileKey(c.removes[i].Path, c.removes[i].DeletionVector))
+	}
+	for i := range c.adds {
+		b.add(c.adds[i])
+	}
+	b.compact()
+}
+
+func (b *builder) add(a Add) {
+	key := fileKey(a.Path, a.DeletionVector)
+	b.remove(key) // added again, with other tags or statistics: the latest action counts
+	f := &b.draft.files
+	b.index[key] = len(f.adds)
+	f.adds = append(f.adds, a)
+	f.live++
+	f.bytes += a.Size
+}
+
+func (b *builder) remove(key string) {
+	i, ok := b.index[key]
+	if !ok {
+		return
+	}
+	delete(b.index, key)
+	f := &b.draft.files
+	if !b.ownDead || i/64 >= len(f.dead) {
+		grown := make([]uint64, (len(f.adds)+63)/64)
+		copy(grown, f.dead)
+		f.dead, b.ownDead = grown, true
+	}
+	f.dead[i/64] |= 1 << (i % 64)
+	f.live--
+	f.bytes -= f.adds[i].Size
+}
+
+// compact drops the dead files when they are the greater part, so that memory follows the live ones.
+func (b *builder) compact() {
+	f := &b.draft.files
+	if len(f.adds) < 1024 || f.live > len(f.adds)/2 {
+		return
+	}
+	live := make([]Add, 0, f.live+f.live/4)
+	for a := range b.draft.Files() {
+		b.index[fileKey(a.Path, a.DeletionVector)] = len(live)
+		live = append(live, a)
+	}
+	f.adds, f.dead, b.ownDead = live, nil, false
+}
+
+// fileKey identifies a logical file: its path and its deletion vector (PROTOCOL.md, "Add File and Remove File").
+func fileKey(path string, dv *DeletionVector) string {
+	if dv == nil {
+		return path
+	}
+	key := path + "\x00" + dv.StorageType + dv.PathOrInlineDV
+	if dv.Offset != nil {
+		key += "@" + strconv.FormatInt(int64(*dv.Offset), 10)
+	}
+	return key
+}
+
+func cloneMap[V any](m map[string]V) map[string]V {
+	if m == nil {
+		return map[string]V{}
+	}
+	return maps.Clone(m)
+}

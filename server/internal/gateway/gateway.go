@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/zerobus-go/zerobus/internal/wire"
+	"github.com/zerobus-go/zerobus/server/internal/admission"
+	"google.golang.org/grpc"
+)
+
+// Options are the settings of a [Gateway]. Zero values mean the defaults.
+type Options struct {
+	HandshakeTimeout time.Duration // from the opening of a stream to its create_stream request; default 30 s
+	MaxRequestBytes  int           // largest payload of one request; default 10 MiB, the service's limit
+	MaxChunkBytes    int           // largest decoded form of one request; default 48 MiB, below the log's entry limit
+	Logger           *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.HandshakeTimeout <= 0 {
+		o.HandshakeTimeout = 30 * time.Second
+	}
+	if o.MaxRequestBytes <= 0 {
+		o.MaxRequestBytes = wire.MaxRequest
+	}
+	if o.MaxChunkBytes <= 0 {
+		o.MaxChunkBytes = 48 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Gateway serves the gRPC door. Register puts it on a server made with ServerOptions.
+type Gateway struct {
+	gate *admission.Gate
+	opts Options
+
+	mu       sync.Mutex // guards the following
+	draining bool
+	streams  map[*stream]struct{}
+	idle     chan struct{} // closed when draining and no stream is left
+}
+
+// New makes a gateway behind a gate.
+func New(gate *admission.Gate, o Options) *Gateway {
+	return &Gateway{gate: gate, opts: o.withDefaults(), streams: map[*stream]struct{}{}, idle: make(chan struct{})}
+}
+
+// slack is what a request may be larger than its payload limit before gRPC itself refuses it with RESOURCE_EXHAUSTED and no
+// word about the table: up to there the refusal is ours and says what is wrong. No client in use sends more by mistake, since
+// all of them stop at the service's limit.
+const slack = 22 << 20
+
+// ServerOptions are what a gRPC server for this gateway needs.
+func (g *Gateway) ServerOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(wire.Codec()),
+		grpc.MaxRecvMsgSize(g.opts.MaxRequestBytes + slack),
+		grpc.MaxConcurrentStreams(1 << 20), // one connection may carry all streams of an SDK; Gate.MaxStreams is the limit
+	}
+}
+
+// Register adds the service to a gRPC server.
+func (g *Gateway) Register(s grpc.ServiceRegistrar) {
+	s.RegisterService(&grpc.ServiceDesc{
+		ServiceName: wire.Service,
+		HandlerType: (*any)(nil),
+		Streams: []grpc.StreamDesc{{
+			StreamName:    "EphemeralStream",
+			Handler:       func(_ any, ss grpc.ServerStream) error { return g.serve(ss) },
+			ServerStreams: true,
+			ClientStreams: true,
+		}},
+	}, g)
+}
+
+// Drain takes no more streams and asks the clients of open ones to go within grace, by close signal; what they have sent is
+// still acknowledged. It returns when all streams have ended or ctx has.
+func (g *Gateway) Drain(ctx context.Context, grace time.Duration) error {
+	g.mu.Lock()
+	if !g.draining {
+		g.draining = true
+		if len(g.streams) == 0 {
+			close(g.idle)
+		}
+	}
+	for s := range g.streams {
+		s.rotate(grace)
+	}
+	g.mu.Unlock()
+	select {
+	case <-g.idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (g *Gateway) add(s *stream) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.draining {
+		return false
+	}
+	g.streams[s] = struct{}{}
+	return true
+}
+
+func (g *Gateway) remove(s *stream) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.streams, s)
+	if g.draining && len(g.streams) == 0 {
+		close(g.idle)
+	}
+}

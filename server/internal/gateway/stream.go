@@ -1,0 +1,329 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/zerobus-go/zerobus/internal/wire"
+	"github.com/zerobus-go/zerobus/server/internal/admission"
+	"github.com/zerobus-go/zerobus/server/internal/column"
+	"github.com/zerobus-go/zerobus/server/internal/decode"
+	"github.com/zerobus-go/zerobus/server/internal/table"
+	"github.com/zerobus-go/zerobus/server/internal/token"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+const tableHeader = "x-databricks-zerobus-table-name"
+
+// stream is one gRPC stream.
+type stream struct {
+	g      *Gateway
+	ss     grpc.ServerStream
+	id     string
+	claims token.Claims
+	header string // the table in the metadata
+	log    *slog.Logger
+
+	// Set by the handshake.
+	name    string
+	table   *table.Table
+	decoder decode.Decoder
+	kind    wire.RecordType
+
+	progress *progress
+	created  chan error         // the handshake's result; capacity 1
+	close    chan time.Duration // asks for a close signal; capacity 1
+}
+
+// serve runs one stream. Its return value is the stream's status.
+func (g *Gateway) serve(ss grpc.ServerStream) error {
+	md, _ := metadata.FromIncomingContext(ss.Context())
+	claims, err := g.gate.Authenticate(first(md, "authorization"))
+	if err != nil {
+		return denied(err)
+	}
+	leave, err := g.gate.Enter()
+	if err != nil {
+		return denied(err)
+	}
+	defer leave()
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return trouble(err, "")
+	}
+	s := &stream{
+		g: g, ss: ss, id: id.String(), claims: claims, header: first(md, tableHeader),
+		progress: newProgress(), created: make(chan error, 1), close: make(chan time.Duration, 1),
+	}
+	s.log = g.opts.Logger.With("stream", s.id, "principal", claims.PrincipalName)
+	if !g.add(s) {
+		return status.Error(codes.Unavailable, "the server is shutting down.")
+	}
+	defer g.remove(s)
+	// Some clients send nothing before they have seen headers.
+	if err := ss.SendHeader(nil); err != nil {
+		return err
+	}
+	start := time.Now()
+	// The receiver ends when RecvMsg fails, at the latest when this handler returns and gRPC cancels the stream.
+	go s.receive()
+	err = s.acknowledge()
+	durable, _, _ := s.progress.look()
+	s.log.Info("stream closed", "table", s.name, "requests", durable, "took", time.Since(start), "code", status.Code(err), "err", err)
+	return err
+}
+
+func first(md metadata.MD, key string) string {
+	if v := md.Get(key); len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// rotate asks the stream's client to leave within d. Never blocks; the first call counts.
+func (s *stream) rotate(d time.Duration) {
+	select {
+	case s.close <- d:
+	default:
+	}
+}
+
+// acknowledge is the handler's loop: it answers the handshake, sends acknowledgements as rows become durable, and returns the
+// stream's status.
+func (s *stream) acknowledge() error {
+	handshake := time.NewTimer(s.g.opts.HandshakeTimeout)
+	defer handshake.Stop()
+	select {
+	case err := <-s.created:
+		if err != nil {
+			return err
+		}
+	case <-handshake.C:
+		return status.Errorf(codes.DeadlineExceeded, "no create_stream request came within %s.", s.g.opts.HandshakeTimeout)
+	case <-s.ss.Context().Done():
+		return status.FromContextError(s.ss.Context().Err()).Err()
+	}
+	if err := s.send(wire.Response{Kind: wire.ResponseCreated, StreamID: s.id}); err != nil {
+		return err
+	}
+	s.log.Info("stream opened", "table", s.name, "records", s.kind.String())
+
+	acked := int64(0)
+	var expired <-chan time.Time
+	for {
+		durable, over, verdict := s.progress.look()
+		if durable > acked {
+			if err := s.send(wire.Response{Kind: wire.ResponseAck, AckUpTo: durable - 1, HasAck: true}); err != nil {
+				return err
+			}
+			acked = durable
+			continue
+		}
+		if over {
+			return verdict
+		}
+		select {
+		case <-s.progress.changed:
+		case d := <-s.close:
+			if expired == nil {
+				if err := s.send(wire.Response{Kind: wire.ResponseClose, CloseIn: d, HasCloseIn: true}); err != nil {
+					return err
+				}
+				t := time.NewTimer(d)
+				defer t.Stop()
+				expired = t.C
+			}
+		case <-expired:
+			return coded(codes.Unavailable, codeLifetime, 0, "Stream timeout reached. Closing the stream (ID: %s)", s.id)
+		case <-s.ss.Context().Done():
+			return status.FromContextError(s.ss.Context().Err()).Err()
+		}
+	}
+}
+
+func (s *stream) send(r wire.Response) error {
+	return s.ss.SendMsg(&wire.Outgoing{Buffers: mem.BufferSlice{mem.SliceBuffer(wire.AppendResponse(nil, r))}})
+}
+
+// receive reads the stream until its end or its first fault.
+func (s *stream) receive() {
+	err := s.handshake()
+	s.created <- err
+	if err != nil {
+		return
+	}
+	s.progress.end(s.records())
+}
+
+// handshake reads the first request, which opens the table.
+func (s *stream) handshake() error {
+	var f wire.Frame
+	if err := s.ss.RecvMsg(&f); err != nil {
+		if errors.Is(err, io.EOF) {
+			return status.Error(codes.InvalidArgument, "the stream was closed before its create_stream request.")
+		}
+		return err
+	}
+	defer f.Free()
+	var req wire.Request
+	if err := wire.ParseRequest(f.Bytes(), &req); err != nil {
+		return status.Errorf(codes.InvalidArgument, "the first request cannot be read: %v.", err)
+	}
+	if req.Kind != wire.RequestCreate {
+		return status.Errorf(codes.InvalidArgument, "the first request of a stream must be create_stream, got %s.", req.Kind)
+	}
+	c := req.Create
+	s.kind = c.Type
+	if !c.HasType {
+		s.kind = wire.Proto
+	}
+	t, err := s.g.gate.Table(s.ss.Context(), s.claims, s.header, c.Table)
+	if err != nil {
+		s.logTrouble("table not opened", err)
+		return denied(err)
+	}
+	s.table, s.name = t, t.Info().Name.String()
+	switch s.kind {
+	case wire.Proto:
+		if len(c.Descriptor) == 0 {
+			return status.Errorf(codes.InvalidArgument, "table %s: a stream of protobuf records needs descriptor_proto.", s.name)
+		}
+		s.decoder, err = decode.NewProto(t.Schema(), c.Descriptor)
+	case wire.JSON:
+		s.decoder, err = decode.NewJSON(t.Schema())
+	case wire.Unspecified:
+		return status.Errorf(codes.InvalidArgument, "table %s: Record type is not specified.", s.name)
+	default:
+		return status.Errorf(codes.InvalidArgument, "table %s: record type %s is not supported: use PROTO or JSON.", s.name, s.kind)
+	}
+	if err != nil {
+		return status.Errorf(codes.InvalidArgument, "table %s: %v.", s.name, err)
+	}
+	return nil
+}
+
+// logTrouble logs what is not the client's fault.
+func (s *stream) logTrouble(msg string, err error) {
+	var d *admission.Denial
+	if !errors.As(err, &d) && !errors.Is(err, context.Canceled) {
+		s.log.Error(msg, "table", s.name, "err", err)
+	}
+}
+
+// records takes requests until the client's half-close (nil) or the first fault.
+func (s *stream) records() error {
+	var f wire.Frame
+	var req wire.Request
+	for offset := int64(0); ; offset++ {
+		switch err := s.ss.RecvMsg(&f); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		err := s.take(f.Bytes(), &req, offset)
+		f.Free()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// take checks one request, decodes its records and hands them to the table: all of them or none.
+func (s *stream) take(b []byte, req *wire.Request, offset int64) error {
+	if err := wire.ParseRequest(b, req); err != nil {
+		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: the request cannot be read: %v.", s.name, offset, err)
+	}
+	switch {
+	case req.Kind != wire.RequestRecord && req.Kind != wire.RequestBatch:
+		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: expected ingest_record or ingest_record_batch, got %s.", s.name, offset, req.Kind)
+	case !req.HasOffset || req.Offset != offset:
+		return coded(codes.InvalidArgument, codeOffset, 0, "Non-incremental offset: expected %d, actual %d", offset, req.Offset)
+	case req.Type == wire.Unspecified:
+		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: the request has no records.", s.name, offset)
+	case req.Type != s.kind:
+		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: a %s record came on a stream of %s records.", s.name, offset, req.Type, s.kind)
+	case len(req.Body) > s.g.opts.MaxRequestBytes:
+		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: the request has %d bytes of records, more than the limit of %d.", s.name, offset, len(req.Body), s.g.opts.MaxRequestBytes)
+	}
+	c := s.table.Chunk()
+	if err := s.decode(c, req, offset); err != nil {
+		s.table.Recycle(c)
+		return err
+	}
+	s.progress.append()
+	if err := s.table.Append(s.ss.Context(), c, s.settled); err != nil {
+		s.progress.undo()
+		s.table.Recycle(c)
+		s.logTrouble("records not taken", err)
+		return trouble(err, s.name)
+	}
+	return nil
+}
+
+// settled runs on the log's goroutine.
+func (s *stream) settled(err error) {
+	if err != nil {
+		s.logTrouble("records not durable", err)
+		err = trouble(err, s.name)
+	}
+	s.progress.settle(err)
+}
+
+// sizeCheck is a mask: the decoded size is looked at every 64 records.
+const sizeCheck = 63
+
+// decode lays the request's records into c.
+func (s *stream) decode(c *column.Chunk, req *wire.Request, offset int64) error {
+	if req.Kind == wire.RequestRecord {
+		if err := s.decoder.Decode(c, req.Body); err != nil {
+			return refused(err, s.name, offset, 0, false)
+		}
+		return nil
+	}
+	body := req.Body
+	for row := 0; ; row++ {
+		rec, rest, err := wire.NextRecord(body)
+		switch {
+		case err != nil:
+			return status.Errorf(codes.InvalidArgument, "table %s, offset %d, record %d of the batch cannot be read: %v.", s.name, offset, row, err)
+		case rec == nil && row == 0:
+			return status.Errorf(codes.InvalidArgument, "table %s, offset %d: the batch has no records.", s.name, offset)
+		case rec == nil:
+			return s.checkSize(c, offset)
+		}
+		if err := s.decoder.Decode(c, rec); err != nil {
+			return refused(err, s.name, offset, row, true)
+		}
+		if row&sizeCheck == sizeCheck {
+			if err := s.checkSize(c, offset); err != nil {
+				return err
+			}
+		}
+		body = rest
+	}
+}
+
+// maxCells bounds rows times columns of a request: an empty record takes two bytes on the wire and a look at each column.
+const maxCells = 1 << 29
+
+// checkSize bounds what a request may become: few bytes on the wire can be many in columns, when a table is wide.
+func (s *stream) checkSize(c *column.Chunk, offset int64) error {
+	if int64(c.Rows)*int64(len(c.Cols)) > maxCells {
+		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: a batch of more than %d records is too large for a table of %d columns: send smaller batches.",
+			s.name, offset, maxCells/len(c.Cols), len(c.Cols))
+	}
+	if n := c.Bytes(); n > s.g.opts.MaxChunkBytes {
+		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: the batch takes %d bytes in columns after %d records, more than the limit of %d: send smaller batches.",
+			s.name, offset, n, c.Rows, s.g.opts.MaxChunkBytes)
+	}
+	return nil
+}

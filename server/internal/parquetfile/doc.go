@@ -1,0 +1,24 @@
+// Package parquetfile is stage 5: takes the column chunks of one table, gives one Parquet file and its Delta statistics, and
+// reads files of a table back. It never touches a disk, a log or a clock: it writes to an io.Writer and reads an io.ReaderAt.
+//
+// [Write] lays out flat columns itself, with the kernels of parquet-go (levels, dictionary indexes, deltas, Thrift) under it,
+// because the library's own writer takes a 24-byte value per cell when the schema is known only at run time. The file:
+//
+//	physical type       BOOLEAN; INT32 for TINYINT, SMALLINT, INT, DATE, DECIMAL of up to 9 digits; INT64 for BIGINT,
+//	                    TIMESTAMP, TIMESTAMP_NTZ, DECIMAL of up to 18 digits; FIXED_LEN_BYTE_ARRAY for larger DECIMAL;
+//	                    FLOAT; DOUBLE; BYTE_ARRAY for STRING and BINARY
+//	repetition          OPTIONAL for nullable columns, REQUIRED for NOT NULL
+//	pages               version 1, with CRC, at most 65,536 rows or about 1 MiB before compression
+//	encoding            a dictionary where it is smaller, else DELTA_BINARY_PACKED for 64-bit integers, else PLAIN
+//	footer statistics   exact or absent; absent for a column chunk with a NaN or a bound of more than 1 KiB
+//
+// The statistics of the result are made from the chunks, not from the footer; see stats.go for their rules.
+//
+// Columns are written one after the other straight from the chunks: beside them, memory holds one page and, for a column
+// with a dictionary, the dictionary (about 1 MiB) and 4 bytes a row of the row group.
+//
+// Concurrency: the functions share nothing; calls may run at the same time on different writers. The chunks are only read.
+// Failure: an error of Write leaves an incomplete file that its owner throws away. Write refuses rows that break the table's
+// contract (a null in a NOT NULL column, a number outside its type); the earlier stages let none through, so that is a bug
+// and not a client's fault.
+package parquetfile

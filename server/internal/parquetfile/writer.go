@@ -1,0 +1,270 @@
+package parquetfile
+
+import (
+	"fmt"
+	"hash/crc32"
+	"hash/maphash"
+	"io"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/parquet-go/parquet-go/compress"
+	"github.com/parquet-go/parquet-go/encoding/delta"
+	"github.com/parquet-go/parquet-go/encoding/rle"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/zerobus-go/zerobus/schema"
+	"github.com/zerobus-go/zerobus/server/internal/column"
+)
+
+const magic = "PAR1"
+
+// Write writes the rows of the chunks, in order, as one Parquet file. A chunk may lack columns at the table's end; they are
+// null in its rows. At least one row is needed. The chunks are read only and not kept.
+//
+// After an error, what w has got is no file.
+func Write(w io.Writer, table *schema.Struct, chunks []*column.Chunk, o Options) (Result, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return Result{}, err
+	}
+	leaves, err := leavesOf(table)
+	if err != nil {
+		return Result{}, err
+	}
+	for _, c := range chunks {
+		if err := c.Compatible(table); err != nil {
+			return Result{}, err
+		}
+	}
+	groups := rowGroups(chunks, o.RowGroupRows, maxRowGroupBytes)
+	if len(groups) == 0 {
+		return Result{}, fmt.Errorf("a file needs at least one row")
+	}
+	if len(groups) > math.MaxInt16 {
+		return Result{}, fmt.Errorf("the rows make %d row groups, more than the format's %d; raise RowGroupRows", len(groups), math.MaxInt16)
+	}
+
+	e := &encoder{w: w, codec: codecs[o.Compression], dict: dictionary{seed: maphash.MakeSeed(), factor: rand.Uint64() | 1}}
+	total := make([]bounds, len(leaves))
+	meta := format.FileMetaData{Version: 1, CreatedBy: o.CreatedBy}
+	if err := e.write([]byte(magic)); err != nil {
+		return Result{}, err
+	}
+	for _, g := range groups {
+		rg, err := e.rowGroup(leaves, g, total)
+		if err != nil {
+			return Result{}, err
+		}
+		rg.Ordinal = int16(len(meta.RowGroups))
+		meta.RowGroups = append(meta.RowGroups, rg)
+		meta.NumRows += rg.NumRows
+	}
+	if err := e.footer(leaves, &meta); err != nil {
+		return Result{}, err
+	}
+	n := len(leaves)
+	if o.IndexedColumns >= 0 {
+		n = min(n, o.IndexedColumns)
+	}
+	return Result{Rows: meta.NumRows, Bytes: e.offset, Stats: deltaStats(meta.NumRows, leaves[:n], total[:n])}, nil
+}
+
+// encoder writes one file from front to back. Its buffers serve page after page.
+type encoder struct {
+	w      io.Writer
+	offset int64
+	codec  compress.Codec
+
+	spans, rest, page, dictPage []span
+
+	int32s     []int32
+	int64s     []int64
+	float32s   []float32
+	float64s   []float64
+	levels     []byte
+	runs       []byte
+	values     []byte // a page's values where an encoder cannot append
+	body       []byte // a page before compression
+	compressed []byte
+	dict       dictionary
+}
+
+func (e *encoder) write(p []byte) error {
+	n, err := e.w.Write(p)
+	e.offset += int64(n)
+	return err
+}
+
+// copySpans is a copy of the list that nextPage may eat up.
+func (e *encoder) copySpans(spans []span) []span {
+	e.rest = append(e.rest[:0], spans...)
+	return e.rest
+}
+
+func (e *encoder) rowGroup(leaves []leaf, g []slab, total []bounds) (format.RowGroup, error) {
+	rg := format.RowGroup{Columns: make([]format.ColumnChunk, len(leaves)), FileOffset: e.offset}
+	for _, s := range g {
+		rg.NumRows += int64(s.hi - s.lo)
+	}
+	for i := range leaves {
+		l := &leaves[i]
+		e.spans = spansOf(e.spans, g, i)
+		var b bounds
+		for _, s := range e.spans {
+			b.add(l.layout, s)
+		}
+		if err := l.check(&b); err != nil {
+			return rg, err
+		}
+		total[i].merge(&b)
+		meta, err := e.columnChunk(l, e.spans, &b)
+		if err != nil {
+			return rg, fmt.Errorf("column %s: %w", l.field.Name, err)
+		}
+		rg.Columns[i].MetaData = meta
+		rg.TotalByteSize += meta.TotalUncompressedSize
+		rg.TotalCompressedSize += meta.TotalCompressedSize
+	}
+	return rg, nil
+}
+
+func (e *encoder) columnChunk(l *leaf, spans []span, b *bounds) (format.ColumnMetaData, error) {
+	m := format.ColumnMetaData{
+		Type: l.physical, PathInSchema: []string{l.field.Name}, Codec: e.codec.CompressionCodec(),
+		NumValues: b.rows, Statistics: b.footer(l),
+	}
+	encoding := format.Plain
+	switch {
+	case b.nulls == b.rows: // nothing to encode
+	case l.hasDictionary() && e.dict.build(e, l, spans, int(b.rows-b.nulls)):
+		encoding = format.RLEDictionary
+	case l.layout == column.Int64:
+		encoding = format.DeltaBinaryPacked
+	}
+	if l.optional() {
+		m.Encoding = append(m.Encoding, format.RLE)
+	}
+	if encoding == format.RLEDictionary {
+		m.DictionaryPageOffset = e.offset
+		if err := e.dictionaryPage(l, &m); err != nil {
+			return m, err
+		}
+	}
+	m.DataPageOffset = e.offset
+	indices := e.dict.indices
+	rest := e.copySpans(spans)
+	for len(rest) > 0 {
+		e.page, rest = nextPage(e.page, rest)
+		n, err := e.dataPage(l, e.page, encoding, indices, &m)
+		if err != nil {
+			return m, err
+		}
+		if encoding == format.RLEDictionary {
+			indices = indices[n:]
+		}
+	}
+	return m, nil
+}
+
+func (e *encoder) dictionaryPage(l *leaf, m *format.ColumnMetaData) error {
+	e.body = e.dict.appendValues(e.body[:0], l)
+	h := format.PageHeader{Type: format.DictionaryPage}
+	h.DictionaryPageHeader = thrift.New(format.DictionaryPageHeader{NumValues: int32(e.dict.len()), Encoding: format.Plain})
+	return e.emit(&h, format.Plain, m)
+}
+
+// dataPage writes a page and gives the number of its values that are not null.
+func (e *encoder) dataPage(l *leaf, page []span, encoding format.Encoding, indices []int32, m *format.ColumnMetaData) (int, error) {
+	rows, nulls := 0, 0
+	for _, s := range page {
+		rows += s.hi - s.lo
+		nulls += s.nulls()
+	}
+	n := rows - nulls
+	e.body = e.body[:0]
+	var err error
+	if l.optional() {
+		if e.body, err = e.appendLevels(e.body, page, rows, nulls); err != nil {
+			return 0, err
+		}
+	}
+	if n == 0 && encoding == format.DeltaBinaryPacked {
+		encoding = format.Plain // an empty sequence of deltas is a corner that readers differ on
+	}
+	switch encoding {
+	case format.RLEDictionary:
+		if e.values, err = new(rle.DictionaryEncoding).EncodeInt32(e.values[:0], indices[:n]); err != nil {
+			return 0, err
+		}
+		e.body = append(e.body, e.values...)
+	case format.DeltaBinaryPacked:
+		values := gather(&e.int64s, page, func(v *column.Vector) []int64 { return v.I64 })
+		if e.values, err = new(delta.BinaryPackedEncoding).EncodeInt64(e.values[:0], values); err != nil {
+			return 0, err
+		}
+		e.body = append(e.body, e.values...)
+	default:
+		e.body = e.appendPlain(e.body, l, page)
+	}
+	h := format.PageHeader{Type: format.DataPage}
+	h.DataPageHeader = thrift.New(format.DataPageHeader{
+		NumValues: int32(rows), Encoding: encoding, DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE,
+		Statistics: format.Statistics{NullCount: int64(nulls)},
+	})
+	return n, e.emit(&h, encoding, m)
+}
+
+// emit compresses the body and writes the page. It counts the page in m.
+func (e *encoder) emit(h *format.PageHeader, encoding format.Encoding, m *format.ColumnMetaData) error {
+	data := e.body
+	if e.codec.CompressionCodec() != format.Uncompressed {
+		var err error
+		if e.compressed, err = e.codec.Encode(e.compressed[:0], e.body); err != nil {
+			return err
+		}
+		data = e.compressed
+	}
+	h.UncompressedPageSize, h.CompressedPageSize = int32(len(e.body)), int32(len(data))
+	h.CRC = int32(crc32.ChecksumIEEE(data))
+	header, err := thrift.Marshal(new(thrift.CompactProtocol), h)
+	if err != nil {
+		return err
+	}
+	if err := e.write(header); err != nil {
+		return err
+	}
+	if err := e.write(data); err != nil {
+		return err
+	}
+	m.TotalUncompressedSize += int64(len(header) + len(e.body))
+	m.TotalCompressedSize += int64(len(header) + len(data))
+	if !slices.Contains(m.Encoding, encoding) {
+		m.Encoding = append(m.Encoding, encoding)
+	}
+	for i := range m.EncodingStats {
+		if s := &m.EncodingStats[i]; s.PageType == h.Type && s.Encoding == encoding {
+			s.Count++
+			return nil
+		}
+	}
+	m.EncodingStats = append(m.EncodingStats, format.PageEncodingStats{PageType: h.Type, Encoding: encoding, Count: 1})
+	return nil
+}
+
+func (e *encoder) footer(leaves []leaf, meta *format.FileMetaData) error {
+	root := format.SchemaElement{Name: "schema", NumChildren: thrift.New(int32(len(leaves)))}
+	meta.Schema = append(meta.Schema, root)
+	for i := range leaves {
+		meta.Schema = append(meta.Schema, leaves[i].element())
+		meta.ColumnOrders = append(meta.ColumnOrders, format.ColumnOrder{Value: &format.TypeDefinedOrder{}})
+	}
+	b, err := thrift.Marshal(new(thrift.CompactProtocol), meta)
+	if err != nil {
+		return err
+	}
+	b = appendPlain32(b, uint32(len(b)))
+	return e.write(append(b, magic...))
+}

@@ -1,0 +1,74 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/zerobus-go/zerobus/schema"
+	"github.com/zerobus-go/zerobus/server/internal/catalog"
+	"github.com/zerobus-go/zerobus/server/internal/token"
+)
+
+// maxBody bounds what a request may send, in bytes.
+const maxBody = 256 << 10
+
+// Lake is what the handlers ask of the tables' files.
+type Lake interface {
+	Schema(ctx context.Context, t catalog.Table) (*schema.Struct, error)
+	URL(t catalog.Table) string
+}
+
+// Config is what the handlers work with. All fields are required.
+type Config struct {
+	Catalog *catalog.Catalog
+	Tokens  *token.Authority
+	Lake    Lake
+	Admin   http.Handler // answers below AdminPath
+	Logger  *slog.Logger
+}
+
+// AdminPath is the prefix of the administration's endpoints.
+const AdminPath = "/api/zerobus/v1/admin/"
+
+type server struct{ Config }
+
+// Handler serves all endpoints:
+//
+//	POST /oidc/v1/token                                   OAuth 2.0 client credentials
+//	GET  /api/2.1/unity-catalog/tables/{full_name}        a table and its columns
+//	GET  /health                                          200 while the server takes requests
+//	     /api/zerobus/v1/admin/                           administration
+func Handler(c Config) http.Handler {
+	s := &server{c}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /oidc/v1/token", s.token)
+	mux.HandleFunc("GET /api/2.1/unity-catalog/tables/{name}", s.table)
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.Handle(AdminPath, c.Admin)
+	return http.MaxBytesHandler(mux, maxBody)
+}
+
+// Server is an http.Server with the limits that an exposed server needs.
+func Server(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      5 * time.Minute, // a statement or a head of a large table
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+func reply(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(v) // the client is gone; nobody is left to tell
+}

@@ -1,0 +1,188 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/zerobus-go/zerobus/server/internal/column"
+	"github.com/zerobus-go/zerobus/server/internal/delta"
+	"github.com/zerobus-go/zerobus/server/internal/lake"
+	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
+	"github.com/zerobus-go/zerobus/server/internal/wal"
+)
+
+// run is the table's committer. It owns t.writing and everything below lake and delta.
+func (t *Table) run() {
+	defer t.end()
+	failures := 0
+	for {
+		wait, ok := t.due()
+		if !ok {
+			return
+		}
+		if failures > 0 {
+			wait = backoff(failures)
+		}
+		if wait > 0 && !t.sleep(wait, failures > 0) {
+			return
+		}
+		if wait > 0 && failures == 0 {
+			continue // look again: the table may have been flushed or closed meanwhile
+		}
+		switch err := t.commit(t.ctx); {
+		case err == nil:
+			failures = 0
+		case t.ctx.Err() != nil:
+			return
+		case permanent(err):
+			t.refuse(fmt.Errorf("%w: %w", ErrBroken, err))
+			t.log.Error("table cannot be written any more; rows that are not in it stay in the log", "err", err)
+			return
+		default:
+			failures++
+			t.log.Warn("commit failed and will be tried again", "err", err, "failures", failures, "pause", backoff(failures))
+		}
+	}
+}
+
+// due tells how long the committer may wait: 0 when there is something to commit now. False: closed and nothing left.
+func (t *Table) due() (time.Duration, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.writing != nil: // a commit that failed
+		return 0, true
+	case t.pending.empty():
+		return forever, !t.closing
+	case t.closing, len(t.flushes) > 0, t.pending.bytes >= t.set.opts.CommitBytes:
+		return 0, true
+	}
+	return max(0, t.set.opts.CommitInterval-t.set.now().Sub(t.pending.since)), true
+}
+
+// commitTimeout is how long one try to commit a file may take.
+const commitTimeout = time.Minute
+
+const forever = 1<<63 - 1
+
+// sleep waits for the time, or for a signal unless the pause is after a failure. False: the table ends.
+func (t *Table) sleep(d time.Duration, afterFailure bool) bool {
+	var timer <-chan time.Time
+	if d != forever {
+		tm := time.NewTimer(d)
+		defer tm.Stop()
+		timer = tm.C
+	}
+	wake := t.wake
+	if afterFailure {
+		wake = nil
+	}
+	select {
+	case <-timer:
+		return true
+	case <-wake:
+		return true
+	case <-t.ctx.Done():
+		return false
+	}
+}
+
+// permanent errors are not mended by trying again.
+func permanent(err error) bool {
+	for _, e := range []error{
+		delta.ErrSchemaChanged, delta.ErrUnsupported, delta.ErrNoTable, delta.ErrFenced, delta.ErrOutdated, delta.ErrCorrupt,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// commit writes one file of what is pending and commits it. What was taken stays in t.writing until it is in the table.
+func (t *Table) commit(ctx context.Context) error {
+	t.mu.Lock()
+	if t.writing == nil {
+		if t.pending.empty() {
+			t.mu.Unlock()
+			return nil
+		}
+		p := t.pending
+		t.pending = pending{}
+		t.writing = &p
+	}
+	p := t.writing
+	t.mu.Unlock()
+
+	start := t.set.now()
+	add, rows, err := t.writeFile(ctx, p.chunks)
+	var version int64
+	if err == nil {
+		// Append tries again by itself until its ctx ends; then this loop logs and writes anew.
+		try, cancel := context.WithTimeout(ctx, commitTimeout)
+		version, err = t.delta.Append(try, delta.Append{
+			AppID: t.set.appID, TxnVersion: int64(p.lastSeq), Adds: []delta.Add{add}, Rows: rows, Bytes: add.Size, Base: t.base,
+		})
+		cancel()
+	}
+	if errors.Is(err, delta.ErrAlreadyCommitted) {
+		// An earlier try of these rows, whose outcome was not known, turned out to be in the table. This file is an orphan.
+		t.log.Info("rows were committed by an earlier try", "seq", p.lastSeq)
+		err = t.store.Delete(ctx, add.Path)
+	}
+	if err != nil {
+		t.mu.Lock()
+		t.lastTry = err
+		t.mu.Unlock()
+		return fmt.Errorf("table %s: %d rows up to log sequence %d: %w", t.info.Name, p.rows, p.lastSeq, err)
+	}
+
+	t.mu.Lock()
+	t.writing, t.lastTry, t.committed = nil, nil, p.lastSeq
+	t.mu.Unlock()
+	t.answerFlushes(p.lastSeq, nil)
+	t.set.wal.Trim(wal.TableID(t.info.ID), p.lastSeq)
+	for _, c := range p.chunks {
+		if c.Bytes() <= maxPooledChunk {
+			t.Recycle(c)
+		}
+	}
+	t.release(p.memory)
+	t.log.Debug("committed", "version", version, "rows", rows, "bytes", add.Size, "seq", p.lastSeq, "took", t.set.now().Sub(start))
+	return nil
+}
+
+// maxPooledChunk keeps a burst of huge chunks from staying in memory.
+const maxPooledChunk = 4 << 20
+
+func (t *Table) writeFile(ctx context.Context, chunks []*column.Chunk) (delta.Add, int64, error) {
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return delta.Add{}, 0, err
+	}
+	name := parquetfile.NewName(id, t.set.opts.Parquet)
+	w, err := t.store.Create(ctx, name)
+	if err != nil {
+		return delta.Add{}, 0, fmt.Errorf("create data file: %w", err)
+	}
+	res, err := writeAndCommit(w, t, chunks)
+	if err != nil {
+		w.Abort()
+		return delta.Add{}, 0, fmt.Errorf("write data file %s: %w", name, err)
+	}
+	return delta.Add{
+		Path: name, PartitionValues: map[string]*string{}, Size: res.Bytes, ModificationTime: t.set.now().UnixMilli(),
+		DataChange: true, Stats: res.Stats,
+	}, res.Rows, nil
+}
+
+func writeAndCommit(w lake.Writer, t *Table, chunks []*column.Chunk) (parquetfile.Result, error) {
+	res, err := parquetfile.Write(w, t.schema, chunks, t.set.opts.Parquet)
+	if err != nil {
+		return res, err
+	}
+	return res, w.Commit()
+}

@@ -1,0 +1,43 @@
+package table
+
+import (
+	"time"
+
+	"github.com/zerobus-go/zerobus/server/internal/column"
+)
+
+// mergeBelow is the size in bytes up to which chunks are copied together. Single records come as chunks of their own, and a
+// million small objects cost more than one copy; large chunks are linked.
+const mergeBelow = 256 << 10
+
+// pending is durable rows that are not in the table yet, in order of their sequence. Pure: the table's lock guards it.
+type pending struct {
+	chunks  []*column.Chunk
+	rows    int
+	bytes   int       // of values
+	memory  int64     // reserved from the budget, to be given back
+	lastSeq uint64    // of the log
+	since   time.Time // when the oldest row became durable
+}
+
+// add takes a chunk over, or copies it and reports that the caller may use it again.
+func (p *pending) add(c *column.Chunk, seq uint64, memory int64, now time.Time) (reusable bool) {
+	if p.empty() {
+		p.since = now
+	}
+	size := c.Bytes()
+	p.rows += c.Rows
+	p.bytes += size
+	p.memory += memory
+	p.lastSeq = seq
+	if size < mergeBelow && len(p.chunks) > 0 {
+		if tail := p.chunks[len(p.chunks)-1]; len(tail.Cols) == len(c.Cols) && tail.Bytes() < mergeBelow {
+			tail.AppendChunk(c)
+			return true
+		}
+	}
+	p.chunks = append(p.chunks, c)
+	return false
+}
+
+func (p *pending) empty() bool { return p.lastSeq == 0 }

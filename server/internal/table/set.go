@@ -1,0 +1,346 @@
+package table
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/zerobus-go/zerobus/schema"
+	"github.com/zerobus-go/zerobus/server/internal/catalog"
+	"github.com/zerobus-go/zerobus/server/internal/column"
+	"github.com/zerobus-go/zerobus/server/internal/delta"
+	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
+	"github.com/zerobus-go/zerobus/server/internal/wal"
+	"golang.org/x/sync/semaphore"
+)
+
+// Options are the settings of a [Set]. Zero values mean the defaults.
+type Options struct {
+	CommitInterval time.Duration // from the first durable row to its commit; default 1 s
+	CommitBytes    int           // bytes of values that are committed without waiting; default 128 MiB
+	MemoryBytes    int64         // budget for rows that are not in a table yet, over all tables; default 1 GiB
+	Parquet        parquetfile.Options
+	Engine         string // engineInfo of commits
+	Logger         *slog.Logger
+	Now            func() time.Time
+}
+
+func (o Options) withDefaults() Options {
+	if o.CommitInterval <= 0 {
+		o.CommitInterval = time.Second
+	}
+	if o.CommitBytes <= 0 {
+		o.CommitBytes = 128 << 20
+	}
+	if o.MemoryBytes <= 0 {
+		o.MemoryBytes = 1 << 30
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// Set is the open tables of a server. Its methods may be called concurrently; Recover comes before Open.
+type Set struct {
+	opts    Options
+	tables  *Tables
+	catalog *catalog.Catalog
+	wal     wal.Log
+	appID   string
+	now     func() time.Time
+
+	memory      *semaphore.Weighted
+	tableMemory int64 // what one table may take of it: half, so that one that cannot commit does not stop the others
+
+	mu     sync.Mutex // guards the following
+	open   map[[16]byte]*entry
+	closed bool
+}
+
+// entry is a table that is open or being opened; ready is closed when it is decided.
+type entry struct {
+	ready chan struct{}
+	table *Table
+	err   error
+}
+
+// NewSet makes a set over a log, a catalog and the lake's tables. The caller keeps owning the log.
+func NewSet(log wal.Log, c *catalog.Catalog, tables *Tables, o Options) *Set {
+	o = o.withDefaults()
+	return &Set{
+		opts: o, tables: tables, catalog: c, wal: log, now: o.Now,
+		appID:       "zerobus-" + log.ID(),
+		memory:      semaphore.NewWeighted(o.MemoryBytes),
+		tableMemory: max(1, o.MemoryBytes/2),
+		open:        map[[16]byte]*entry{},
+	}
+}
+
+// AppID is the application id of the set's commits; a table's txn of this id says up to where the log is in the table.
+func (s *Set) AppID() string { return s.appID }
+
+// Open opens a table of the catalog, or returns the one that is open. Errors: those of the catalog's lookup, of the Delta
+// log, delta.ErrUnsupported for tables with features that are not written, ErrBroken, ErrClosed.
+func (s *Set) Open(ctx context.Context, name catalog.Name) (*Table, error) {
+	info, err := s.catalog.Table(name)
+	if err != nil {
+		return nil, err
+	}
+	return s.openInfo(ctx, info)
+}
+
+func (s *Set) openInfo(ctx context.Context, info catalog.Table) (*Table, error) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, ErrClosed
+	}
+	e, ok := s.open[info.ID]
+	if !ok {
+		e = &entry{ready: make(chan struct{})}
+		s.open[info.ID] = e
+	}
+	s.mu.Unlock()
+	if ok {
+		select {
+		case <-e.ready:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if e.err != nil {
+			return nil, e.err
+		}
+		return e.table, e.table.Err()
+	}
+
+	// The opener's ctx must not decide for those who wait beside it.
+	e.table, e.err = s.load(context.WithoutCancel(ctx), info)
+	if _, err := s.catalog.TableByID(info.ID); e.err == nil && err != nil {
+		e.err = fmt.Errorf("table %s: %w: %w", info.Name, ErrDropped, err) // while it was being loaded
+	}
+	s.mu.Lock()
+	switch {
+	case e.err == nil && s.closed:
+		e.err = ErrClosed
+	case e.err == nil:
+		go e.table.run()
+	}
+	if e.err != nil {
+		delete(s.open, info.ID)
+	}
+	s.mu.Unlock()
+	close(e.ready)
+	return e.table, e.err
+}
+
+// load reads the Delta log and makes the table, without its committer.
+func (s *Set) load(ctx context.Context, info catalog.Table) (*Table, error) {
+	store := s.tables.store(info)
+	dt, err := delta.Open(ctx, store, delta.Options{EngineInfo: s.opts.Engine, Now: s.now, Logger: s.opts.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("table %s: %w", info.Name, err)
+	}
+	snap := dt.Snapshot()
+	if err := delta.CheckWritable(snap); err != nil {
+		return nil, fmt.Errorf("table %s: %w", info.Name, err)
+	}
+	sch := new(schema.Struct)
+	if err := json.Unmarshal([]byte(snap.Metadata.SchemaString), sch); err != nil {
+		return nil, fmt.Errorf("table %s: schema: %w", info.Name, err)
+	}
+	if _, err := column.NewChunk(sch); err != nil {
+		return nil, fmt.Errorf("table %s: %w: %w", info.Name, delta.ErrUnsupported, err)
+	}
+	if len(snap.Metadata.PartitionColumns) > 0 {
+		return nil, fmt.Errorf("table %s: %w: partitioned tables cannot be written yet", info.Name, delta.ErrUnsupported)
+	}
+	t := &Table{
+		info: info, schema: sch, set: s, store: store, delta: dt, base: snap,
+		memory:  semaphore.NewWeighted(s.tableMemory),
+		log:     s.opts.Logger.With("table", info.Name.String()),
+		wake:    make(chan struct{}, 1),
+		stopped: make(chan struct{}),
+	}
+	t.chunks.New = func() any {
+		c, _ := column.NewChunk(sch) // checked above
+		return c
+	}
+	if txn, ok := snap.Txns[s.appID]; ok {
+		t.committed = uint64(txn.Version)
+	}
+	t.ctx, t.stop = context.WithCancelCause(context.Background())
+	return t, nil
+}
+
+// Recover replays the log: entries that a table has are trimmed, the others become pending again and are committed as usual.
+// Entries of tables that the catalog does not know are of dropped tables and are forgotten. A table that cannot be opened
+// keeps its entries and refuses streams; that is logged and no error.
+func (s *Set) Recover(ctx context.Context) error {
+	var rows, entries int
+	forgotten := map[wal.TableID]bool{}
+	broken := map[wal.TableID]error{}
+	err := s.wal.Replay(ctx, func(e wal.Entry) error {
+		if forgotten[e.Table] || broken[e.Table] != nil {
+			return nil
+		}
+		info, err := s.catalog.TableByID(e.Table)
+		switch {
+		case errors.Is(err, catalog.ErrNotFound):
+			forgotten[e.Table] = true
+			return nil
+		case err != nil:
+			return err
+		}
+		n, err := s.replay(ctx, info, e)
+		if err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			broken[e.Table] = err
+			s.refuse(info, err)
+			return nil
+		}
+		if n > 0 {
+			rows += n
+			entries++
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("replay the log: %w", err)
+	}
+	for id := range forgotten {
+		s.wal.Forget(id)
+	}
+	if entries > 0 || len(forgotten) > 0 || len(broken) > 0 {
+		s.opts.Logger.Info("log replayed", "entries", entries, "rows", rows, "dropped_tables", len(forgotten), "broken_tables", len(broken))
+	}
+	return nil
+}
+
+func (s *Set) replay(ctx context.Context, info catalog.Table, e wal.Entry) (rows int, err error) {
+	t, err := s.openInfo(ctx, info)
+	if err != nil {
+		return 0, err
+	}
+	t.mu.Lock()
+	done := e.Seq <= t.committed
+	full := t.pending.bytes >= t.set.opts.CommitBytes
+	t.mu.Unlock()
+	if done {
+		s.wal.Trim(e.Table, e.Seq)
+		return 0, nil
+	}
+	c, err := column.Decode(e.Payload)
+	if err != nil {
+		return 0, fmt.Errorf("log sequence %d: %w", e.Seq, err)
+	}
+	if err := c.Compatible(t.schema); err != nil {
+		return 0, fmt.Errorf("log sequence %d: %w", e.Seq, err)
+	}
+	c.Widen(t.schema)
+	if full {
+		if err := t.Flush(ctx); err != nil {
+			return 0, err
+		}
+	}
+	t.absorb(c, e.Seq, 0)
+	return c.Rows, nil
+}
+
+// refuse marks a table that could not be recovered: it must not take rows, because a later commit would claim that the log
+// is in the table up to there.
+func (s *Set) refuse(info catalog.Table, err error) {
+	s.opts.Logger.Error("table could not be recovered and takes no rows; its rows stay in the log", "table", info.Name.String(), "err", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := s.open[info.ID]; ok && e.table != nil {
+		e.table.refuse(fmt.Errorf("%w: %w", ErrBroken, err))
+		e.table.stop(ErrBroken)
+		return
+	}
+	e := &entry{ready: make(chan struct{}), err: fmt.Errorf("%w: %w", ErrBroken, err)}
+	close(e.ready)
+	s.open[info.ID] = e
+}
+
+// Drop ends an open table: its streams get ErrDropped, its rows in the log are forgotten. The caller removes its files.
+func (s *Set) Drop(id [16]byte) {
+	s.mu.Lock()
+	e := s.open[id]
+	delete(s.open, id)
+	s.mu.Unlock()
+	if e != nil {
+		<-e.ready
+		if e.table != nil {
+			e.table.refuse(ErrDropped)
+			e.table.stop(ErrDropped)
+			<-e.table.stopped
+		}
+	}
+	s.wal.Forget(wal.TableID(id))
+}
+
+// Flush commits everything that is durable in one table, when it is open.
+func (s *Set) Flush(ctx context.Context, id [16]byte) error {
+	s.mu.Lock()
+	e := s.open[id]
+	s.mu.Unlock()
+	if e == nil {
+		return nil
+	}
+	select {
+	case <-e.ready:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if e.table == nil {
+		return e.err
+	}
+	return e.table.Flush(ctx)
+}
+
+// Close takes no more rows, commits what is durable and ends the committers. When ctx ends first, what is not committed stays
+// in the log, and the error says so.
+func (s *Set) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	var open []*Table
+	for _, e := range s.open {
+		select {
+		case <-e.ready:
+			if e.table != nil {
+				open = append(open, e.table)
+			}
+		default: // being opened; openInfo sees closed
+		}
+	}
+	s.mu.Unlock()
+	for _, t := range open {
+		t.mu.Lock()
+		t.closing = true
+		t.mu.Unlock()
+		t.signal()
+	}
+	var errs []error
+	for _, t := range open {
+		select {
+		case <-t.stopped:
+		case <-ctx.Done():
+			t.mu.Lock()
+			errs = append(errs, fmt.Errorf("table %s: %d rows are in the log and not in the table: %w", t.info.Name, t.pending.rows, context.Cause(ctx)))
+			t.mu.Unlock()
+			t.stop(ErrClosed)
+			<-t.stopped
+		}
+	}
+	return errors.Join(errs...)
+}

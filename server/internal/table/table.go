@@ -1,0 +1,257 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/zerobus-go/zerobus/schema"
+	"github.com/zerobus-go/zerobus/server/internal/catalog"
+	"github.com/zerobus-go/zerobus/server/internal/column"
+	"github.com/zerobus-go/zerobus/server/internal/delta"
+	"github.com/zerobus-go/zerobus/server/internal/lake"
+	"github.com/zerobus-go/zerobus/server/internal/wal"
+	"golang.org/x/sync/semaphore"
+)
+
+// Errors that callers tell apart.
+var (
+	// ErrDropped: the table was dropped while it was in use.
+	ErrDropped = errors.New("table was dropped")
+	// ErrBroken: the table cannot be written until an operator has looked at it and restarted the server.
+	ErrBroken = errors.New("table cannot be written")
+	// ErrClosed: the server is shutting down.
+	ErrClosed = errors.New("table is closed")
+)
+
+// Table is an open table.
+type Table struct {
+	info   catalog.Table
+	schema *schema.Struct
+	set    *Set
+	store  lake.Store
+	delta  *delta.Table
+	base   *delta.Snapshot     // the snapshot that schema was read from
+	memory *semaphore.Weighted // this table's part of the budget
+	log    *slog.Logger
+
+	chunks   sync.Pool // *column.Chunk
+	payloads sync.Pool // *[]byte
+
+	wake    chan struct{}   // capacity 1: the committer has something to look at
+	ctx     context.Context // ends when the table is dropped or the set is closed without patience
+	stop    context.CancelCauseFunc
+	stopped chan struct{} // closed when the committer has ended
+
+	mu        sync.Mutex // guards the following
+	pending   pending
+	writing   *pending // what the committer has taken and is not in the table yet
+	committed uint64   // the last sequence that is in the table
+	flushes   []flush  // waiting for rows to be committed
+	closing   bool     // no more rows; commit and end
+	refusal   error    // why the table takes no rows any more: broken or dropped
+	ended     bool     // the committer has ended; durable rows stay in the log
+	lastTry   error    // the last failed commit, nil after a good one
+}
+
+// flush waits until everything up to seq is in the table.
+type flush struct {
+	seq  uint64
+	done chan<- error // capacity 1
+}
+
+// Info is the table's entry in the catalog.
+func (t *Table) Info() catalog.Table { return t.info }
+
+// Schema is the table's schema; it does not change while the table is open.
+func (t *Table) Schema() *schema.Struct { return t.schema }
+
+// Chunk gives an empty chunk for rows of this table. It goes to Append or back through Recycle.
+func (t *Table) Chunk() *column.Chunk { return t.chunks.Get().(*column.Chunk) }
+
+// Recycle takes back a chunk that was not appended.
+func (t *Table) Recycle(c *column.Chunk) {
+	c.Reset()
+	t.chunks.Put(c)
+}
+
+// Err tells why the table takes no rows, or nil.
+func (t *Table) Err() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.refusal != nil:
+		return t.refusal
+	case t.closing:
+		return ErrClosed
+	}
+	return nil
+}
+
+// Append makes the rows of c durable and hands them to the committer. durable is called exactly once, when they are (nil) or
+// cannot become so; in the order of the calls for calls of one goroutine. It must not block. After a nil error the chunk
+// belongs to the table; after an error durable is not called and the chunk is still the caller's.
+//
+// Append blocks while the memory budget is used up, until ctx ends.
+func (t *Table) Append(ctx context.Context, c *column.Chunk, durable func(error)) error {
+	if err := t.Err(); err != nil {
+		return err
+	}
+	size, err := t.reserve(ctx, c)
+	if err != nil {
+		return err
+	}
+	buf, _ := t.payloads.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	*buf = c.AppendBinary((*buf)[:0])
+	err = t.set.wal.Append(ctx, wal.TableID(t.info.ID), *buf, func(seq uint64, err error) {
+		if err != nil {
+			t.release(size)
+			t.Recycle(c)
+			durable(err)
+			return
+		}
+		t.absorb(c, seq, size)
+		durable(nil)
+	})
+	t.payloads.Put(buf)
+	if err != nil {
+		t.release(size)
+	}
+	return err
+}
+
+// reserve takes the chunk's size from this table's and the server's budget.
+func (t *Table) reserve(ctx context.Context, c *column.Chunk) (int64, error) {
+	size := min(int64(c.Bytes())+chunkOverhead, t.set.tableMemory)
+	if err := t.memory.Acquire(ctx, size); err != nil {
+		return 0, context.Cause(ctx)
+	}
+	if err := t.set.memory.Acquire(ctx, size); err != nil {
+		t.memory.Release(size)
+		return 0, context.Cause(ctx)
+	}
+	return size, nil
+}
+
+func (t *Table) release(size int64) {
+	t.memory.Release(size)
+	t.set.memory.Release(size)
+}
+
+// absorb adds durable rows to what waits for the next commit. Runs on the log's writer goroutine or during replay.
+func (t *Table) absorb(c *column.Chunk, seq uint64, size int64) {
+	t.mu.Lock()
+	if t.ended {
+		dropped := errors.Is(t.refusal, ErrDropped)
+		t.mu.Unlock()
+		t.release(size)
+		if dropped {
+			t.set.wal.Trim(wal.TableID(t.info.ID), seq) // the log forgot the table before this entry was written
+		}
+		return
+	}
+	first := t.pending.empty()
+	reusable := t.pending.add(c, seq, size, t.set.now())
+	wake := first || t.pending.bytes >= t.set.opts.CommitBytes
+	t.mu.Unlock()
+	if reusable {
+		t.Recycle(c)
+	}
+	if wake {
+		t.signal()
+	}
+}
+
+func (t *Table) signal() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Flush commits everything that is durable now and waits for it. When ctx ends first, the error says why the last try failed.
+func (t *Table) Flush(ctx context.Context) error {
+	done := make(chan error, 1)
+	t.mu.Lock()
+	seq := t.pending.lastSeq
+	if seq == 0 && t.writing != nil {
+		seq = t.writing.lastSeq
+	}
+	if seq == 0 {
+		t.mu.Unlock()
+		return nil
+	}
+	if t.ended {
+		t.mu.Unlock()
+		return t.Err()
+	}
+	t.flushes = append(t.flushes, flush{seq, done})
+	t.mu.Unlock()
+	t.signal()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.lastTry != nil {
+			return fmt.Errorf("table %s: flush: %w (last try: %w)", t.info.Name, context.Cause(ctx), t.lastTry)
+		}
+		return context.Cause(ctx)
+	}
+}
+
+// answerFlushes ends the waits for rows up to seq.
+func (t *Table) answerFlushes(seq uint64, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	left := t.flushes[:0]
+	for _, f := range t.flushes {
+		if f.seq > seq {
+			left = append(left, f)
+			continue
+		}
+		f.done <- err
+	}
+	t.flushes = left
+}
+
+// refuse lets the table take no rows from now on.
+func (t *Table) refuse(err error) {
+	t.mu.Lock()
+	if t.refusal == nil {
+		t.refusal = err
+	}
+	t.mu.Unlock()
+}
+
+// end is the committer's last act: what is not in the table leaves memory and stays in the log.
+func (t *Table) end() {
+	t.mu.Lock()
+	t.ended = true
+	t.closing = true
+	left := t.pending.memory
+	if t.writing != nil {
+		left += t.writing.memory
+	}
+	t.pending, t.writing = pending{}, nil
+	t.mu.Unlock()
+	t.release(left)
+	t.answerFlushes(math.MaxUint64, t.Err())
+	close(t.stopped)
+}
+
+// chunkOverhead is what a chunk costs beside its values, in bytes.
+const chunkOverhead = 1 << 10
+
+// backoff is the pause after the n-th failed commit in a row, n from 1: 100 ms doubling to 10 s.
+func backoff(n int) time.Duration {
+	return min(100*time.Millisecond<<min(n-1, 10), 10*time.Second)
+}

@@ -1,0 +1,168 @@
+package token
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
+)
+
+const (
+	// DefaultIssuer is the issuer when Options has none.
+	DefaultIssuer = "zerobus"
+
+	// DefaultLifetime is the lifetime of the service's own tokens; clients renew five minutes before the end.
+	DefaultLifetime = time.Hour
+
+	// MaxLifetime bounds Options.Lifetime: a revoked grant must not live on in a token for long.
+	MaxLifetime = 24 * time.Hour
+
+	// maxSkew is how far in the future a token may have been issued: the clock may be set back a little, but a token from
+	// next year, made while the clock was wrong, must not live until then.
+	maxSkew = time.Minute
+)
+
+// Options are the settings of an [Authority]. The zero value is ready for use.
+type Options struct {
+	Issuer   string           // empty for DefaultIssuer; tokens of another issuer are invalid
+	Lifetime time.Duration    // 0 for DefaultLifetime; whole seconds from 1 s to MaxLifetime
+	Now      func() time.Time // nil for time.Now
+}
+
+// Authority issues and verifies tokens with the keys of one file. It may be used by many goroutines.
+type Authority struct {
+	issuer   string
+	lifetime time.Duration
+	now      func() time.Time
+	signer   key
+	verify   map[string]ed25519.PublicKey // by kid
+	parser   *jwt.Parser
+}
+
+// Open reads the key file, or makes it with a new key when it does not exist. Of several processes that make it at the same
+// time one wins, and all use its key.
+func Open(keyFile string, o Options) (*Authority, error) {
+	a := &Authority{issuer: o.Issuer, lifetime: o.Lifetime, now: o.Now}
+	if a.issuer == "" {
+		a.issuer = DefaultIssuer
+	}
+	if a.lifetime == 0 {
+		a.lifetime = DefaultLifetime
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if a.lifetime < time.Second || a.lifetime > MaxLifetime || a.lifetime%time.Second != 0 {
+		return nil, fmt.Errorf("token lifetime %v: expected whole seconds from 1s to %v", a.lifetime, MaxLifetime)
+	}
+	keys, err := openKeyFile(keyFile, a.now())
+	if err != nil {
+		return nil, err
+	}
+	a.signer = keys[0]
+	a.verify = make(map[string]ed25519.PublicKey, len(keys))
+	for _, k := range keys {
+		a.verify[k.id] = k.private.Public().(ed25519.PublicKey)
+	}
+	a.parser = jwt.NewParser(
+		jwt.WithValidMethods([]string{algorithm}),
+		jwt.WithStrictDecoding(),
+		jwt.WithExpirationRequired(),
+		jwt.WithIssuer(a.issuer),
+		jwt.WithTimeFunc(a.now),
+	)
+	return a, nil
+}
+
+// Issue signs a token for the claims; their ID, Issued and Expires are set here. The token is valid for at least expiresIn,
+// which is the configured lifetime. The error is [ErrTooLarge] when the grants do not fit.
+func (a *Authority) Issue(c Claims) (token string, expiresIn time.Duration, err error) {
+	if c.PrincipalID == "" {
+		return "", 0, errors.New("a token needs a principal")
+	}
+	now := a.now()
+	p := payload{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer:    a.issuer,
+			Subject:   c.PrincipalID,
+			ID:        uuid.NewString(),
+			IssuedAt:  jwt.NewNumericDate(now.Truncate(time.Second)),
+			ExpiresAt: jwt.NewNumericDate(now.Add(a.lifetime + time.Second - 1).Truncate(time.Second)),
+		},
+		Name:   c.PrincipalName,
+		Grants: c.Grants,
+	}
+	if c.Audience != "" {
+		p.Audience = jwt.ClaimStrings{c.Audience}
+	}
+	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, &p)
+	t.Header["kid"] = a.signer.id
+	token, err = t.SignedString(a.signer.private)
+	if err != nil {
+		return "", 0, fmt.Errorf("sign the token: %w", err)
+	}
+	if len(token) > MaxSize {
+		return "", 0, fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(token), MaxSize)
+	}
+	return token, a.lifetime, nil
+}
+
+// Verify checks a token and returns what it says. The error is [ErrExpired] for a token of ours whose time is over, else
+// [ErrInvalid] with the reason; it holds nothing of the token.
+func (a *Authority) Verify(token string) (Claims, error) {
+	if len(token) > MaxSize {
+		return Claims{}, fmt.Errorf("%w: more than %d bytes", ErrInvalid, MaxSize)
+	}
+	if strings.ContainsAny(token, "\r\n") {
+		return Claims{}, fmt.Errorf("%w: it has line breaks", ErrInvalid) // the parser's base64 would pass over them
+	}
+	var p payload
+	if _, err := a.parser.ParseWithClaims(token, &p, a.key); err != nil {
+		return Claims{}, classify(err)
+	}
+	switch {
+	case p.Subject == "":
+		return Claims{}, fmt.Errorf("%w: it names no principal", ErrInvalid)
+	case p.IssuedAt == nil || p.IssuedAt.After(a.now().Add(maxSkew)):
+		return Claims{}, fmt.Errorf("%w: it was issued in the future", ErrInvalid)
+	case len(p.Audience) > 1:
+		return Claims{}, fmt.Errorf("%w: it has several audiences", ErrInvalid)
+	}
+	return p.claims(), nil
+}
+
+// errUnknownKey is an error of Authority.key.
+var errUnknownKey = errors.New("unknown key")
+
+// key finds the key that the header names. The parser has checked the algorithm before.
+func (a *Authority) key(t *jwt.Token) (any, error) {
+	kid, _ := t.Header["kid"].(string)
+	if k, ok := a.verify[kid]; ok {
+		return k, nil
+	}
+	return nil, errUnknownKey
+}
+
+// classify turns the parser's error, which may quote the token, into one that does not. The order is that of the checks: a
+// forged token is never told that it has expired.
+func classify(err error) error {
+	reason := "it cannot be read"
+	switch {
+	case errors.Is(err, errUnknownKey):
+		reason = "it was signed with a key that this server does not have"
+	case errors.Is(err, jwt.ErrTokenMalformed):
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		reason = "its signature does not match"
+	case errors.Is(err, jwt.ErrTokenInvalidIssuer):
+		reason = "it was issued by another server"
+	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
+		reason = "it lacks a required claim"
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return ErrExpired
+	}
+	return fmt.Errorf("%w: %s", ErrInvalid, reason)
+}

@@ -1,0 +1,256 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/zerobus-go/zerobus/internal/version"
+	"github.com/zerobus-go/zerobus/server/internal/admin"
+	"github.com/zerobus-go/zerobus/server/internal/admission"
+	"github.com/zerobus-go/zerobus/server/internal/catalog"
+	"github.com/zerobus-go/zerobus/server/internal/datadir"
+	"github.com/zerobus-go/zerobus/server/internal/gateway"
+	"github.com/zerobus-go/zerobus/server/internal/lake"
+	"github.com/zerobus-go/zerobus/server/internal/rest"
+	"github.com/zerobus-go/zerobus/server/internal/table"
+	"github.com/zerobus-go/zerobus/server/internal/token"
+	"github.com/zerobus-go/zerobus/server/internal/wal"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+)
+
+// Engine names this software in commits.
+const Engine = "zerobus-go/" + version.Number
+
+// maxEntryBytes is the largest decoded request that the log takes: above the gateway's limit for one.
+const maxEntryBytes = 56 << 20
+
+// closeGrace is how long clients get to leave when the server shuts down, at most.
+const closeGrace = 2 * time.Second
+
+// Server is a running server.
+type Server struct {
+	cfg     Config
+	dir     datadir.Dir
+	catalog *catalog.Catalog
+	log     *wal.Local
+	tables  *table.Set
+	gateway *gateway.Gateway
+	admin   *admin.Local
+
+	grpc         *grpc.Server
+	http         *http.Server
+	grpcListener net.Listener
+	httpListener net.Listener
+	running      datadir.Running
+
+	shutdown sync.Once
+	ended    chan struct{} // closed when Shutdown is done
+	endError error         // of Shutdown
+}
+
+// New opens the stores of the data directory, replays the log and takes the ports. It serves nothing before Serve.
+// ctx bounds the opening only. Errors name the store or the address.
+func New(ctx context.Context, cfg Config) (_ *Server, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	s := &Server{cfg: cfg, ended: make(chan struct{})}
+	var undo []func() error
+	defer func() {
+		if err != nil {
+			for i := len(undo) - 1; i >= 0; i-- {
+				err = errors.Join(err, undo[i]())
+			}
+		}
+	}()
+	if s.dir, err = datadir.Open(cfg.DataDir); err != nil {
+		return nil, err
+	}
+	tlsConfig, ca, err := cfg.tlsConfig(s.dir.TLS())
+	if err != nil {
+		return nil, err
+	}
+
+	// The ports first: the commonest mistake is found before anything is touched.
+	if s.grpcListener, err = net.Listen("tcp", cfg.GRPCListen); err != nil {
+		return nil, fmt.Errorf("gRPC listener: %w", err)
+	}
+	undo = append(undo, s.grpcListener.Close)
+	if s.httpListener, err = net.Listen("tcp", cfg.HTTPListen); err != nil {
+		return nil, fmt.Errorf("HTTP listener: %w", err)
+	}
+	undo = append(undo, s.httpListener.Close)
+
+	if s.catalog, err = catalog.Open(s.dir.Catalog(), catalog.Options{}); err != nil {
+		return nil, err
+	}
+	undo = append(undo, s.catalog.Close)
+	tokens, err := token.Open(s.dir.TokenKeys(), token.Options{})
+	if err != nil {
+		return nil, err
+	}
+	store, err := lake.NewLocal(s.dir.Tables())
+	if err != nil {
+		return nil, err
+	}
+	s.log, err = wal.Open(wal.Options{
+		Dir: s.dir.WAL(), MaxEntryBytes: maxEntryBytes, MaxBytes: cfg.LogBytes, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	undo = append(undo, s.log.Close)
+
+	lakeTables := table.NewTables(store, Engine, time.Now)
+	s.tables = table.NewSet(s.log, s.catalog, lakeTables, table.Options{
+		CommitInterval: cfg.CommitInterval, MemoryBytes: cfg.MemoryBytes, Engine: Engine, Logger: cfg.Logger,
+	})
+	lakeTables.OnDrop(s.tables.Drop)
+	undo = append(undo, func() error {
+		gone, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = s.tables.Close(gone) // what is not committed is in the log
+		return nil
+	})
+	if err := s.tables.Recover(ctx); err != nil {
+		return nil, err
+	}
+
+	gate := &admission.Gate{Tokens: tokens, Catalog: s.catalog, Tables: s.tables, MaxStreams: cfg.MaxStreams}
+	s.gateway = gateway.New(gate, gateway.Options{Logger: cfg.Logger})
+	opts := s.gateway.ServerOptions()
+	scheme := "http"
+	if tlsConfig != nil {
+		scheme = "https"
+		opts = append(opts, grpc.Creds(credentials.NewTLS(tlsConfig)))
+	}
+	s.grpc = grpc.NewServer(opts...)
+	s.gateway.Register(s.grpc)
+
+	s.running = datadir.Running{
+		PID: os.Getpid(), CA: ca,
+		GRPCEndpoint: scheme + "://" + dialable(s.grpcListener.Addr()),
+		WorkspaceURL: scheme + "://" + dialable(s.httpListener.Addr()),
+	}
+	adminToken, err := s.dir.Announce(s.running)
+	if err != nil {
+		return nil, err
+	}
+	s.admin = admin.NewLocal(s.catalog, lakeTables, s.tables.Flush)
+	s.http = rest.Server(rest.Handler(rest.Config{
+		Catalog: s.catalog, Tokens: tokens, Lake: lakeTables, Logger: cfg.Logger,
+		Admin: admin.Handler(s.admin, rest.AdminPath, adminToken, cfg.Logger),
+	}), cfg.Logger)
+	s.http.TLSConfig = tlsConfig
+	return s, nil
+}
+
+// dialable is the address that a client on this machine can use: an unspecified host becomes loopback.
+func dialable(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// GRPCEndpoint is the server's address for New of the SDK, scheme included.
+func (s *Server) GRPCEndpoint() string { return s.running.GRPCEndpoint }
+
+// WorkspaceURL is the server's HTTP address for New of the SDK: token endpoint and Unity Catalog.
+func (s *Server) WorkspaceURL() string { return s.running.WorkspaceURL }
+
+// CAFile is the certificate authority that clients must trust, or empty: without TLS, or with certificates from outside.
+func (s *Server) CAFile() string { return s.running.CA }
+
+// DataDir is the absolute path of the data directory.
+func (s *Server) DataDir() string { return s.dir.Root() }
+
+// Serve answers until Shutdown, then returns its error; or returns at once when a listener fails.
+func (s *Server) Serve() error {
+	failed := make(chan error, 2)
+	go func() { failed <- s.grpc.Serve(s.grpcListener) }()
+	go func() {
+		l := s.httpListener
+		if s.http.TLSConfig != nil {
+			failed <- s.http.ServeTLS(l, "", "")
+			return
+		}
+		failed <- s.http.Serve(l)
+	}()
+	select {
+	case <-s.ended:
+	case err := <-failed:
+		if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
+			return errors.Join(err, s.Shutdown(context.Background()))
+		}
+		<-s.ended
+	}
+	return s.endError
+}
+
+// Shutdown asks clients to leave, acknowledges what they sent, commits it, and closes the stores. When ctx ends first, streams
+// are cut; what was acknowledged and is not committed stays in the log for the next start. Later calls wait for the first.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.shutdown.Do(func() {
+		defer close(s.ended)
+		log := s.cfg.Logger
+		log.Info("shutting down")
+		if err := s.gateway.Drain(ctx, closeGrace); err != nil {
+			log.Warn("streams were cut", "err", err)
+		}
+		s.stopGRPC(ctx)
+		if err := s.http.Shutdown(ctx); err != nil {
+			s.http.Close()
+		}
+		errs := []error{s.tables.Close(ctx), s.log.Close(), s.catalog.Close(), s.dir.Retract()}
+		// Stop does not close a listener that was never served.
+		_ = s.grpcListener.Close()
+		_ = s.httpListener.Close()
+		s.endError = errors.Join(errs...)
+	})
+	<-s.ended
+	return s.endError
+}
+
+// stopGRPC ends the gRPC server. Streams have ended by now, as far as they will; a graceful stop sees to it that their statuses
+// reach the clients.
+func (s *Server) stopGRPC(ctx context.Context) {
+	stopped := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-ctx.Done():
+		s.grpc.Stop() // cuts what is left, and lets GracefulStop return
+		<-stopped
+	}
+}
+
+// SQL runs a script of statements, as zerobus sql does, up to the first that fails.
+func (s *Server) SQL(ctx context.Context, script string) error {
+	_, err := s.admin.SQL(ctx, script)
+	return err
+}
+
+// CreatePrincipal makes a service principal without grants. The secret is shown here and nowhere else.
+func (s *Server) CreatePrincipal(ctx context.Context, name string) (clientID, secret string, err error) {
+	c, err := s.admin.CreatePrincipal(ctx, name)
+	return c.ID, c.Secret, err
+}
+
+// Flush commits what is durable in a table, named catalog.schema.table, and waits for it.
+func (s *Server) Flush(ctx context.Context, table string) error { return s.admin.Flush(ctx, table) }

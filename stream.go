@@ -1,0 +1,164 @@
+package zerobus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/zerobus-go/zerobus/internal/wire"
+)
+
+// Ingest adds a record to the stream. It copies the record, so the caller may use its memory again, and returns without
+// waiting for the server. It waits when the limits of unacknowledged records or bytes are reached, until there is room
+// again, ctx ends, or the stream ends. ctx is looked at for that only.
+//
+// After an error the record is not in the stream. A record of the wrong kind, that cannot be encoded, that is larger
+// than 10 MiB - 64 KiB with its framing, or JSON that is not UTF-8 is an ErrInvalidArgument, and does no harm to the
+// stream. While the stream recovers, records are accepted and kept.
+func (s *Stream) Ingest(ctx context.Context, rec Record) (Ack, error) {
+	return s.p.ingest(ctx, &rec, true)
+}
+
+// TryIngest is Ingest without the wait: where that would wait, it returns ErrWouldBlock.
+func (s *Stream) TryIngest(rec Record) (Ack, error) {
+	return s.p.ingest(context.Background(), &rec, false)
+}
+
+// IngestBatch adds records that stay together: they have one offset and one acknowledgement, are sent in one message,
+// and become durable together or not at all. Otherwise it is like Ingest; the size limit is for all records together,
+// with their framing.
+//
+// No records are no call: the Ack is the zero Ack, and nothing is sent.
+func (s *Stream) IngestBatch(ctx context.Context, recs []Record) (Ack, error) {
+	return s.p.ingestBatch(ctx, recs)
+}
+
+// Flush waits until everything that was ingested before is durable. It sends nothing earlier than would be sent anyway,
+// and others may go on ingesting. Its wait ends with ctx, with [StreamSettings].FlushTimeout (ErrFlushTimeout), or with
+// the stream; the stream is as usable after the first two as it was before. On an ended stream Flush returns nil if
+// everything is durable.
+func (s *Stream) Flush(ctx context.Context) error {
+	return s.p.flush(ctx, "flush")
+}
+
+// WaitForOffset waits until the call with that logical offset, and all before it, are durable; see [Ack.Wait]. An
+// offset that was never issued is an ErrInvalidArgument.
+func (s *Stream) WaitForOffset(ctx context.Context, offset int64) error {
+	const op = "wait for offset"
+	if next := s.p.next(); offset < 0 || offset >= next {
+		e := invalid(op, s.p.table.Name, "offset %d was not issued; the next one is %d", offset, next)
+		e.Offset = offset
+		return e
+	}
+	return s.p.wait(ctx, op, offset)
+}
+
+// Close ends the stream: it takes no more records, waits like Flush for what is unacknowledged, and ends the connection.
+// When the wait ends early, because of ctx or the flush timeout, the stream is ended all the same, and what is
+// unacknowledged is in Unacked. When Close returns, nothing of the stream is running, but for a callback that takes
+// longer than [StreamSettings].CallbackTimeout.
+//
+// Close returns why something is unacknowledged, or why the stream had failed. Calls at the same time wait for the
+// first and return the same; later ones return nil.
+func (s *Stream) Close(ctx context.Context) error {
+	return s.p.close(ctx)
+}
+
+// State returns where the stream is in its life.
+func (s *Stream) State() State { return s.p.currentState() }
+
+// ID returns the server's id of the present connection, or of the last one. It changes when the stream reconnects.
+func (s *Stream) ID() string { return s.p.streamID() }
+
+// TableName returns the name of the stream's table.
+func (s *Stream) TableName() string { return s.p.table.Name }
+
+// Settings returns the stream's settings, with all options applied.
+func (s *Stream) Settings() StreamSettings { return s.p.cfg }
+
+// Err returns why the stream has failed, and nil while it has not.
+func (s *Stream) Err() error { return s.p.failure("stream") }
+
+// Unacked returns all records that were ingested and not acknowledged, in order, as they were encoded. It is empty, not
+// nil, when there are none. It works after the stream has ended, as often as it is called; before, it is an
+// ErrInvalidState. The records share memory with the stream.
+//
+// The server may have some of them all the same: it may have lost the connection before it could say so.
+func (s *Stream) Unacked() ([]Record, error) {
+	calls, err := s.UnackedBatches()
+	if err != nil {
+		return nil, err
+	}
+	recs := make([]Record, 0, len(calls))
+	for _, call := range calls {
+		recs = append(recs, call...)
+	}
+	return recs, nil
+}
+
+// UnackedBatches is Unacked with the records of each ingest call together: one for Ingest, and as many as there were for
+// IngestBatch.
+func (s *Stream) UnackedBatches() ([][]Record, error) {
+	return s.p.unacked()
+}
+
+// ingest is Ingest and TryIngest.
+func (p *pipeline) ingest(ctx context.Context, rec *Record, block bool) (Ack, error) {
+	const op = "ingest"
+	if rec.typ != p.typ {
+		return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, rec.wrongType(p.typ))
+	}
+	var data []byte
+	var err error
+	if rec.lazy {
+		enc := encoders.Get().(*encoder)
+		defer enc.free()
+		data, err = enc.encode(rec)
+	} else {
+		data, err = rec.encoded()
+	}
+	if err != nil {
+		return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, err)
+	}
+	size := wire.RecordSize(len(data))
+	if size > wire.MaxPayload {
+		return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, tooLarge(size))
+	}
+	return p.append(ctx, op, data, size, block)
+}
+
+// ingestBatch frames the records outside the lock, which is then held for one copy, however many there are.
+func (p *pipeline) ingestBatch(ctx context.Context, recs []Record) (Ack, error) {
+	const op = "ingest batch"
+	if len(recs) == 0 {
+		return Ack{}, p.accepting(op)
+	}
+	frame := encoders.Get().(*encoder)
+	defer frame.free()
+	enc := encoders.Get().(*encoder)
+	defer enc.free()
+	body := frame.buf[:0]
+	for i := range recs {
+		rec := &recs[i]
+		if rec.typ != p.typ {
+			return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, fmt.Errorf("record %d of the batch: %w", i, rec.wrongType(p.typ)))
+		}
+		data, err := enc.encode(rec)
+		if err != nil {
+			return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, fmt.Errorf("record %d of the batch: %w", i, err))
+		}
+		if size := len(body) + wire.RecordSize(len(data)); size > wire.MaxPayload {
+			return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, tooLarge(size))
+		}
+		body = wire.AppendRecord(body, data)
+	}
+	frame.buf = body
+	return p.appendBatch(ctx, op, body, len(recs))
+}
+
+func tooLarge(size int) error {
+	return fmt.Errorf("a message of %d bytes or more would be refused by the server; at most %d go into one", size, wire.MaxPayload)
+}
+
+// errStillOpen is why a living stream tells nothing about unacknowledged records: they change while one looks.
+var errStillOpen = errors.New("the stream is still open; close it first")
