@@ -309,7 +309,7 @@ func (s *Set) Flush(ctx context.Context, id [16]byte) error {
 }
 
 // Close takes no more rows, commits what is durable and ends the committers. When ctx ends first, what is not committed stays
-// in the log, and the error says so.
+// in the log, and the error says so; with a ctx that has ended already nothing more is committed.
 func (s *Set) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
@@ -325,6 +325,10 @@ func (s *Set) Close(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	for _, t := range open {
+		if ctx.Err() != nil {
+			t.stop(ErrClosed)
+			continue
+		}
 		t.mu.Lock()
 		t.closing = true
 		t.mu.Unlock()
