@@ -10,6 +10,18 @@ import (
 type Chunk struct {
 	Rows int
 	Cols []Vector
+
+	late int // bytes that columns took at their first value for the rows before it
+}
+
+// maxLate bounds Chunk.late. A request whose columns begin late costs a few bytes a row on the wire and whole columns here,
+// all of them in one record if the sender wants it so.
+const maxLate = 64 << 20
+
+// Begin tells whether a column of nulls may get its first value: false when what that costs, over all columns, is too much.
+func (c *Chunk) Begin(v *Vector) bool {
+	c.late += v.N * v.Layout.width()
+	return c.late <= maxLate
 }
 
 // NewChunk makes an empty chunk for a table. It fails on a column whose type has no layout here.
@@ -34,6 +46,9 @@ func (c *Chunk) Truncate(n int) {
 		c.Cols[i].Truncate(n)
 	}
 	c.Rows = min(c.Rows, n)
+	if n == 0 {
+		c.late = 0
+	}
 }
 
 // EndRow completes the current row: columns that got no value get a null. It returns the index of the first column that got

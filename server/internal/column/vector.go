@@ -30,6 +30,19 @@ func (l Layout) String() string {
 	return "unknown layout"
 }
 
+// width is the bytes that a null takes beside values, the validity bit apart.
+func (l Layout) width() int {
+	switch l {
+	case Int32, Float32, Bytes:
+		return 4
+	case Int64, Float64:
+		return 8
+	case Int128:
+		return 16
+	}
+	return 1
+}
+
 // LayoutOf tells how values of a type are held. False: nested types and VARIANT are not.
 func LayoutOf(t *schema.Type) (Layout, bool) {
 	switch t.Kind {

@@ -66,6 +66,9 @@ func clip[T string | []byte](text T) string {
 	return s
 }
 
+// tooLate is the reason when columns begin so late in a batch that the rows before would take too much memory.
+const tooLate = "the column gets its first value after too many records of the batch without one: send smaller batches"
+
 // missing is the refusal of a record without a value for a NOT NULL column.
 func missing(t *target) *RecordError {
 	return &RecordError{Field: t.name, Reason: fmt.Sprintf("no value, but the column is %s NOT NULL", t.ddl)}

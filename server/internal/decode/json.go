@@ -140,7 +140,11 @@ func (d *jsonDecoder) object(dst *column.Chunk, b []byte, i int) int {
 			i++
 		}
 		d.field = col
-		if i = d.value(v, &d.columns[col], b, space(b, i)); i < 0 {
+		i = space(b, i)
+		if v.AllNull() && i < len(b) && b[i] != 'n' && !dst.Begin(v) {
+			return d.fail(at, tooLate)
+		}
+		if i = d.value(v, &d.columns[col], b, i); i < 0 {
 			return i
 		}
 		d.field = noField

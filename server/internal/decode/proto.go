@@ -60,6 +60,9 @@ func (d *protoDecoder) message(dst *column.Chunk, b []byte) error {
 		if v.N != row {
 			d.replace(v, f.col, row)
 		}
+		if v.AllNull() && !dst.Begin(v) {
+			return &RecordError{Field: d.targets[f.col].name, Reason: tooLate}
+		}
 		if f.oneof >= 0 {
 			d.clearOthers(dst, f)
 		}

@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/zerobus-go/zerobus/server/internal/column"
 	"github.com/zerobus-go/zerobus/server/internal/delta"
-	"github.com/zerobus-go/zerobus/server/internal/lake"
 	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
 	"github.com/zerobus-go/zerobus/server/internal/wal"
 )
@@ -63,9 +62,6 @@ func (t *Table) due() (time.Duration, bool) {
 	return max(0, t.set.opts.CommitInterval-t.set.now().Sub(t.pending.since)), true
 }
 
-// commitTimeout is how long one try to commit a file may take.
-const commitTimeout = time.Minute
-
 const forever = 1<<63 - 1
 
 // sleep waits for the time, or for a signal unless the pause is after a failure. False: the table ends.
@@ -90,10 +86,13 @@ func (t *Table) sleep(d time.Duration, afterFailure bool) bool {
 	}
 }
 
+// errAhead: the log was put back to an older state, and gives numbers a second time that the table knows.
+var errAhead = errors.New("the table has more of the log than the log itself: the log is an older copy")
+
 // permanent errors are not mended by trying again.
 func permanent(err error) bool {
 	for _, e := range []error{
-		delta.ErrSchemaChanged, delta.ErrUnsupported, delta.ErrNoTable, delta.ErrFenced, delta.ErrOutdated, delta.ErrCorrupt,
+		delta.ErrSchemaChanged, delta.ErrUnsupported, delta.ErrNoTable, delta.ErrFenced, errAhead, delta.ErrOutdated, delta.ErrCorrupt,
 	} {
 		if errors.Is(err, e) {
 			return true
@@ -118,22 +117,31 @@ func (t *Table) commit(ctx context.Context) error {
 	t.mu.Unlock()
 
 	start := t.set.now()
-	add, rows, err := t.writeFile(ctx, p.chunks)
+	// One file for all tries: a failed commit leaves nothing behind.
+	var err error
+	if p.file == nil {
+		p.file, err = t.writeFile(ctx, p.chunks)
+	}
 	var version int64
 	if err == nil {
-		// Append tries again by itself until its ctx ends; then this loop logs and writes anew.
-		try, cancel := context.WithTimeout(ctx, commitTimeout)
+		// Append tries again by itself until its ctx ends; then this loop logs and pauses.
+		try, cancel := context.WithTimeout(ctx, t.set.opts.CommitTimeout)
 		version, err = t.delta.Append(try, delta.Append{
-			AppID: t.set.appID, TxnVersion: int64(p.lastSeq), Adds: []delta.Add{add}, Rows: rows, Bytes: add.Size, Base: t.base,
+			AppID: t.set.appID, TxnVersion: int64(p.lastSeq), Adds: []delta.Add{*p.file}, Rows: int64(p.rows), Bytes: p.file.Size, Base: t.base,
 		})
 		cancel()
 	}
-	if errors.Is(err, delta.ErrAlreadyCommitted) {
-		// An earlier try of these rows, whose outcome was not known, turned out to be in the table. This file is an orphan.
+	switch {
+	case !errors.Is(err, delta.ErrAlreadyCommitted):
+	case p.undecided:
 		t.log.Info("rows were committed by an earlier try", "seq", p.lastSeq)
-		err = t.store.Delete(ctx, add.Path)
+		err = nil
+	default:
+		// Nobody has tried these rows before, so the table has seen more of this log than the log itself has.
+		err = fmt.Errorf("%w: %w", errAhead, err)
 	}
 	if err != nil {
+		p.undecided = p.undecided || errors.Is(err, delta.ErrUndecided)
 		t.mu.Lock()
 		t.lastTry = err
 		t.mu.Unlock()
@@ -146,43 +154,34 @@ func (t *Table) commit(ctx context.Context) error {
 	t.answerFlushes(p.lastSeq, nil)
 	t.set.wal.Trim(wal.TableID(t.info.ID), p.lastSeq)
 	for _, c := range p.chunks {
-		if c.Bytes() <= maxPooledChunk {
-			t.Recycle(c)
-		}
+		t.Recycle(c)
 	}
 	t.release(p.memory)
-	t.log.Debug("committed", "version", version, "rows", rows, "bytes", add.Size, "seq", p.lastSeq, "took", t.set.now().Sub(start))
+	t.log.Debug("committed", "version", version, "rows", p.rows, "bytes", p.file.Size, "seq", p.lastSeq, "took", t.set.now().Sub(start))
 	return nil
 }
 
-// maxPooledChunk keeps a burst of huge chunks from staying in memory.
-const maxPooledChunk = 4 << 20
-
-func (t *Table) writeFile(ctx context.Context, chunks []*column.Chunk) (delta.Add, int64, error) {
+// writeFile writes the chunks as one data file, durable, and describes it.
+func (t *Table) writeFile(ctx context.Context, chunks []*column.Chunk) (*delta.Add, error) {
 	id, err := uuid.NewRandom()
 	if err != nil {
-		return delta.Add{}, 0, err
+		return nil, err
 	}
 	name := parquetfile.NewName(id, t.set.opts.Parquet)
 	w, err := t.store.Create(ctx, name)
 	if err != nil {
-		return delta.Add{}, 0, fmt.Errorf("create data file: %w", err)
+		return nil, fmt.Errorf("create data file: %w", err)
 	}
-	res, err := writeAndCommit(w, t, chunks)
+	defer w.Abort()
+	res, err := parquetfile.Write(w, t.schema, chunks, t.set.opts.Parquet)
+	if err == nil {
+		err = w.Commit()
+	}
 	if err != nil {
-		w.Abort()
-		return delta.Add{}, 0, fmt.Errorf("write data file %s: %w", name, err)
+		return nil, fmt.Errorf("write data file %s: %w", name, err)
 	}
-	return delta.Add{
+	return &delta.Add{
 		Path: name, PartitionValues: map[string]*string{}, Size: res.Bytes, ModificationTime: t.set.now().UnixMilli(),
 		DataChange: true, Stats: res.Stats,
-	}, res.Rows, nil
-}
-
-func writeAndCommit(w lake.Writer, t *Table, chunks []*column.Chunk) (parquetfile.Result, error) {
-	res, err := parquetfile.Write(w, t.schema, chunks, t.set.opts.Parquet)
-	if err != nil {
-		return res, err
-	}
-	return res, w.Commit()
+	}, nil
 }

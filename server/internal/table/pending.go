@@ -4,11 +4,16 @@ import (
 	"time"
 
 	"github.com/zerobus-go/zerobus/server/internal/column"
+	"github.com/zerobus-go/zerobus/server/internal/delta"
 )
 
 // mergeBelow is the size in bytes up to which chunks are copied together. Single records come as chunks of their own, and a
 // million small objects cost more than one copy; large chunks are linked.
 const mergeBelow = 256 << 10
+
+// mergeCells bounds rows times columns of what is copied together: a column of nulls takes no memory until its first value
+// comes, and then that of all rows before it.
+const mergeCells = 1 << 20
 
 // pending is durable rows that are not in the table yet, in order of their sequence. Pure: the table's lock guards it.
 type pending struct {
@@ -18,6 +23,11 @@ type pending struct {
 	memory  int64     // reserved from the budget, to be given back
 	lastSeq uint64    // of the log
 	since   time.Time // when the oldest row became durable
+
+	// Of what the committer has taken: the data file, once it is written, and whether a commit of it was tried whose outcome
+	// is not known.
+	file      *delta.Add
+	undecided bool
 }
 
 // add takes a chunk over, or copies it and reports that the caller may use it again.
@@ -31,7 +41,8 @@ func (p *pending) add(c *column.Chunk, seq uint64, memory int64, now time.Time) 
 	p.memory += memory
 	p.lastSeq = seq
 	if size < mergeBelow && len(p.chunks) > 0 {
-		if tail := p.chunks[len(p.chunks)-1]; len(tail.Cols) == len(c.Cols) && tail.Bytes() < mergeBelow {
+		if tail := p.chunks[len(p.chunks)-1]; len(tail.Cols) == len(c.Cols) && tail.Bytes() < mergeBelow &&
+			(tail.Rows+c.Rows)*len(c.Cols) <= mergeCells {
 			tail.AppendChunk(c)
 			return true
 		}

@@ -3,11 +3,15 @@ package table
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/zerobus-go/zerobus/schema"
 	"github.com/zerobus-go/zerobus/server/internal/catalog"
+	"github.com/zerobus-go/zerobus/server/internal/column"
 	"github.com/zerobus-go/zerobus/server/internal/lake"
 	"github.com/zerobus-go/zerobus/server/internal/wal"
 )
@@ -211,4 +215,123 @@ func TestRecovery_ANewLogIsANewApplication(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// A log that was put back to an older state gives sequences again that the table has seen. Its rows are acknowledged, so they
+// must not be taken for ones that are in the table.
+func TestRecovery_ALogOlderThanTheTableIsNoticed(t *testing.T) {
+	h := newHouse(t)
+	a := h.start(never)
+	a.sql("CREATE TABLE main.default.t (id BIGINT)")
+	a.durable(a.open(tName), 0, 1)
+	a.stop()
+	old := h.dir + "/old-wal"
+	if err := os.CopyFS(old, os.DirFS(h.dir+"/wal")); err != nil {
+		t.Fatal(err)
+	}
+	b := h.start(never)
+	b.durable(b.open(tName), 1, 1)
+	b.durable(b.open(tName), 2, 1)
+	b.stop()
+	h.want(tName, 3)
+
+	if err := errors.Join(os.RemoveAll(h.dir+"/wal"), os.Rename(old, h.dir+"/wal")); err != nil {
+		t.Fatal(err)
+	}
+	c := h.start(never)
+	tab := c.open(tName)
+	c.durable(tab, 3, 1)
+	for range 2 { // the second flush must not find nothing to do
+		if err := tab.Flush(t.Context()); !errors.Is(err, ErrBroken) || !errors.Is(err, errAhead) {
+			t.Errorf("flush says %v", err)
+		}
+	}
+	if err := tab.Append(t.Context(), ids(tab, 4, 1), func(error) {}); !errors.Is(err, ErrBroken) {
+		t.Errorf("append says %v", err)
+	}
+}
+
+// While no server ran, somebody replaced the columns by others of the same layouts.
+func TestRecovery_RowsDoNotLandInOtherColumns(t *testing.T) {
+	h := newHouse(t)
+	a := h.start(never)
+	a.sql("CREATE TABLE main.default.t (id BIGINT, price BIGINT)")
+	a.durable(a.open(tName), 0, 3)
+	a.crash()
+	commit := "main/default/t/_delta_log/00000000000000000000.json"
+	b, err := h.lake.Get(t.Context(), commit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	swapped := strings.NewReplacer(`\"id\"`, `\"price\"`, `\"price\"`, `\"id\"`).Replace(string(b))
+	if swapped == string(b) {
+		t.Fatal("the schema was not found in version 0")
+	}
+	if err := h.lake.Put(t.Context(), commit, []byte(swapped)); err != nil {
+		t.Fatal(err)
+	}
+	c := h.start(never)
+	if _, err := c.set.Open(t.Context(), tName); !errors.Is(err, ErrBroken) {
+		t.Errorf("opening the table: %v", err)
+	}
+}
+
+func TestRecovery_ATableThatCannotCommitDoesNotHoldUpTheStart(t *testing.T) {
+	h := newHouse(t)
+	a := h.start(never)
+	a.sql("CREATE TABLE main.default.t (id BIGINT); CREATE TABLE main.default.u (id BIGINT)")
+	u := catalog.Name{Catalog: "main", Schema: "default", Table: "u"}
+	for i := range int64(40) {
+		a.durable(a.open(tName), i*100, 100)
+	}
+	a.durable(a.open(u), 0, 5)
+	a.crash()
+
+	h.store = lake.Faulty(h.lake, func(op lake.Op) (error, error) {
+		if op.Name == "create" && strings.HasPrefix(op.Path, "main/default/t/") {
+			return errors.New("no space left"), nil
+		}
+		return nil, nil
+	})
+	b := h.start(Options{CommitInterval: time.Hour, CommitBytes: 8 << 10, CommitTimeout: 10 * time.Millisecond})
+	if _, err := b.set.Open(t.Context(), tName); !errors.Is(err, ErrBroken) {
+		t.Errorf("opening the table: %v", err)
+	}
+	b.flush(b.open(u))
+	h.want(u, 5)
+	b.crash()
+
+	h.store = h.lake
+	h.start(never).stop()
+	h.want(tName, 4000)
+}
+
+func TestEntry_GoldenBytes(t *testing.T) {
+	table := &schema.Struct{Fields: []schema.Field{{Name: "id", Type: schema.Type{Kind: schema.Long}}}}
+	c, err := column.NewChunk(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Cols[0].AppendInt64(7)
+	c.EndRow([]bool{true})
+	got := fmt.Sprintf("%x", appendEntry(nil, signature(table.Fields), c))
+	const want = "edfd5636e1249dae" + "01" + "01" + "01" + "0300" + "0700000000000000" // signature, version, rows, columns, layout and flags, value
+	if got != want {
+		t.Errorf("the entry is %s, want %s", got, want)
+	}
+}
+
+func FuzzDecodeEntry(f *testing.F) {
+	table := &schema.Struct{Fields: []schema.Field{{Name: "id", Type: schema.Type{Kind: schema.Long}}, {Name: "s", Type: schema.Type{Kind: schema.String}}}}
+	c, _ := column.NewChunk(table)
+	c.Cols[0].AppendInt64(7)
+	c.Cols[1].AppendString("x")
+	c.EndRow([]bool{false, false})
+	f.Add(appendEntry(nil, signature(table.Fields), c))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := decodeEntry(b, table)
+		if err == nil && len(c.Cols) != 2 {
+			t.Fatalf("the chunk has %d columns", len(c.Cols))
+		}
+	})
 }

@@ -22,6 +22,7 @@ import (
 type Options struct {
 	CommitInterval time.Duration // from the first durable row to its commit; default 1 s
 	CommitBytes    int           // bytes of values that are committed without waiting; default 128 MiB
+	CommitTimeout  time.Duration // of one try to commit; default 1 min
 	MemoryBytes    int64         // budget for rows that are not in a table yet, over all tables; default 1 GiB
 	Parquet        parquetfile.Options
 	Engine         string // engineInfo of commits
@@ -35,6 +36,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CommitBytes <= 0 {
 		o.CommitBytes = 128 << 20
+	}
+	if o.CommitTimeout <= 0 {
+		o.CommitTimeout = time.Minute
 	}
 	if o.MemoryBytes <= 0 {
 		o.MemoryBytes = 1 << 30
@@ -163,7 +167,7 @@ func (s *Set) load(ctx context.Context, info catalog.Table) (*Table, error) {
 		return nil, fmt.Errorf("table %s: %w: partitioned tables cannot be written yet", info.Name, delta.ErrUnsupported)
 	}
 	t := &Table{
-		info: info, schema: sch, set: s, store: store, delta: dt, base: snap,
+		info: info, schema: sch, set: s, store: store, delta: dt, base: snap, sign: signature(sch.Fields),
 		memory:  semaphore.NewWeighted(s.tableMemory),
 		log:     s.opts.Logger.With("table", info.Name.String()),
 		wake:    make(chan struct{}, 1),
@@ -218,6 +222,7 @@ func (s *Set) Recover(ctx context.Context) error {
 		return fmt.Errorf("replay the log: %w", err)
 	}
 	for id := range forgotten {
+		s.opts.Logger.Warn("the log has rows of a table that the catalog does not know; it was dropped, or the catalog is an older copy", "id", id.String())
 		s.wal.Forget(id)
 	}
 	if entries > 0 || len(forgotten) > 0 || len(broken) > 0 {
@@ -239,20 +244,23 @@ func (s *Set) replay(ctx context.Context, info catalog.Table, e wal.Entry) (rows
 		s.wal.Trim(e.Table, e.Seq)
 		return 0, nil
 	}
-	c, err := column.Decode(e.Payload)
+	c, err := decodeEntry(e.Payload, t.schema)
 	if err != nil {
 		return 0, fmt.Errorf("log sequence %d: %w", e.Seq, err)
 	}
-	if err := c.Compatible(t.schema); err != nil {
-		return 0, fmt.Errorf("log sequence %d: %w", e.Seq, err)
-	}
-	c.Widen(t.schema)
+	// A table that cannot commit must not keep the others from being served.
+	ctx, cancel := context.WithTimeout(ctx, 2*s.opts.CommitTimeout)
+	defer cancel()
 	if full {
 		if err := t.Flush(ctx); err != nil {
 			return 0, err
 		}
 	}
-	t.absorb(c, e.Seq, 0)
+	size, err := t.reserve(ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	t.absorb(c, e.Seq, size)
 	return c.Rows, nil
 }
 
@@ -339,9 +347,9 @@ func (s *Set) Close(ctx context.Context) error {
 		select {
 		case <-t.stopped:
 		case <-ctx.Done():
-			t.mu.Lock()
-			errs = append(errs, fmt.Errorf("table %s: %d rows are in the log and not in the table: %w", t.info.Name, t.pending.rows, context.Cause(ctx)))
-			t.mu.Unlock()
+			if rows := t.uncommitted(); rows > 0 {
+				errs = append(errs, fmt.Errorf("table %s: %d rows are in the log and not in the table: %w", t.info.Name, rows, context.Cause(ctx)))
+			}
 			t.stop(ErrClosed)
 			<-t.stopped
 		}

@@ -36,6 +36,7 @@ type Table struct {
 	store  lake.Store
 	delta  *delta.Table
 	base   *delta.Snapshot     // the snapshot that schema was read from
+	sign   uint64              // the signature of schema
 	memory *semaphore.Weighted // this table's part of the budget
 	log    *slog.Logger
 
@@ -75,6 +76,9 @@ func (t *Table) Chunk() *column.Chunk { return t.chunks.Get().(*column.Chunk) }
 
 // Recycle takes back a chunk that was not appended.
 func (t *Table) Recycle(c *column.Chunk) {
+	if c.Bytes() > maxPooled {
+		return
+	}
 	c.Reset()
 	t.chunks.Put(c)
 }
@@ -109,7 +113,7 @@ func (t *Table) Append(ctx context.Context, c *column.Chunk, durable func(error)
 	if buf == nil {
 		buf = new([]byte)
 	}
-	*buf = c.AppendBinary((*buf)[:0])
+	*buf = appendEntry((*buf)[:0], t.sign, c)
 	err = t.set.wal.Append(ctx, wal.TableID(t.info.ID), *buf, func(seq uint64, err error) {
 		if err != nil {
 			t.release(size)
@@ -120,7 +124,9 @@ func (t *Table) Append(ctx context.Context, c *column.Chunk, durable func(error)
 		t.absorb(c, seq, size)
 		durable(nil)
 	})
-	t.payloads.Put(buf)
+	if cap(*buf) <= maxPooled {
+		t.payloads.Put(buf)
+	}
 	if err != nil {
 		t.release(size)
 	}
@@ -129,7 +135,7 @@ func (t *Table) Append(ctx context.Context, c *column.Chunk, durable func(error)
 
 // reserve takes the chunk's size from this table's and the server's budget.
 func (t *Table) reserve(ctx context.Context, c *column.Chunk) (int64, error) {
-	size := min(int64(c.Bytes())+chunkOverhead, t.set.tableMemory)
+	size := min(int64(c.Bytes())+frame(c), t.set.tableMemory)
 	if err := t.memory.Acquire(ctx, size); err != nil {
 		return 0, context.Cause(ctx)
 	}
@@ -139,6 +145,9 @@ func (t *Table) reserve(ctx context.Context, c *column.Chunk) (int64, error) {
 	}
 	return size, nil
 }
+
+// frame is what a chunk costs beside its values, in bytes: some objects, and a vector of about 256 bytes a column.
+func frame(c *column.Chunk) int64 { return 1<<10 + 256*int64(len(c.Cols)) }
 
 func (t *Table) release(size int64) {
 	t.memory.Release(size)
@@ -159,9 +168,14 @@ func (t *Table) absorb(c *column.Chunk, seq uint64, size int64) {
 	}
 	first := t.pending.empty()
 	reusable := t.pending.add(c, seq, size, t.set.now())
+	if reusable { // its values were copied, its frame was not
+		size = min(size, frame(c))
+		t.pending.memory -= size
+	}
 	wake := first || t.pending.bytes >= t.set.opts.CommitBytes
 	t.mu.Unlock()
 	if reusable {
+		t.release(size)
 		t.Recycle(c)
 	}
 	if wake {
@@ -180,6 +194,10 @@ func (t *Table) signal() {
 func (t *Table) Flush(ctx context.Context) error {
 	done := make(chan error, 1)
 	t.mu.Lock()
+	if t.ended {
+		t.mu.Unlock()
+		return t.Err()
+	}
 	seq := t.pending.lastSeq
 	if seq == 0 && t.writing != nil {
 		seq = t.writing.lastSeq
@@ -187,10 +205,6 @@ func (t *Table) Flush(ctx context.Context) error {
 	if seq == 0 {
 		t.mu.Unlock()
 		return nil
-	}
-	if t.ended {
-		t.mu.Unlock()
-		return t.Err()
 	}
 	t.flushes = append(t.flushes, flush{seq, done})
 	t.mu.Unlock()
@@ -206,6 +220,17 @@ func (t *Table) Flush(ctx context.Context) error {
 		}
 		return context.Cause(ctx)
 	}
+}
+
+// uncommitted is the number of durable rows that are not in the table.
+func (t *Table) uncommitted() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.pending.rows
+	if t.writing != nil {
+		n += t.writing.rows
+	}
+	return n
 }
 
 // answerFlushes ends the waits for rows up to seq.
@@ -248,8 +273,8 @@ func (t *Table) end() {
 	close(t.stopped)
 }
 
-// chunkOverhead is what a chunk costs beside its values, in bytes.
-const chunkOverhead = 1 << 10
+// maxPooled is the largest chunk or payload, in bytes, that is kept to be used again: a burst must not stay in memory.
+const maxPooled = 4 << 20
 
 // backoff is the pause after the n-th failed commit in a row, n from 1: 100 ms doubling to 10 s.
 func backoff(n int) time.Duration {
