@@ -150,6 +150,7 @@ type raw struct {
 	t    *testing.T
 	conn *grpc.ClientConn
 	grpc.ClientStream
+	cancel context.CancelFunc
 }
 
 // open begins a stream with the given metadata; it sends nothing.
@@ -174,7 +175,7 @@ func (h *harness) open(md ...string) *raw {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return &raw{h.t, conn, st}
+	return &raw{h.t, conn, st, cancel}
 }
 
 // stream opens a stream of JSON records to a table and passes the handshake.

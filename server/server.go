@@ -93,6 +93,10 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.catalog.Close)
+	// With the catalog's lock held, what is there is of a server that was killed.
+	if err := s.dir.Retract(); err != nil {
+		return nil, err
+	}
 	tokens, err := token.Open(s.dir.TokenKeys(), token.Options{})
 	if err != nil {
 		return nil, err
@@ -207,14 +211,18 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		defer close(s.ended)
 		log := s.cfg.Logger
 		log.Info("shutting down")
-		if err := s.gateway.Drain(ctx, closeGrace); err != nil {
+		// A client that does not go, or does not read, must not take the time that the commits need.
+		leave, cancel := context.WithTimeout(ctx, closeGrace+time.Second)
+		defer cancel()
+		if err := s.gateway.Drain(leave, closeGrace); err != nil {
 			log.Warn("streams were cut", "err", err)
 		}
-		s.stopGRPC(ctx)
-		if err := s.http.Shutdown(ctx); err != nil {
+		s.stopGRPC(leave)
+		if err := s.http.Shutdown(leave); err != nil {
 			s.http.Close()
 		}
-		errs := []error{s.tables.Close(ctx), s.log.Close(), s.catalog.Close(), s.dir.Retract()}
+		// server.json goes before the locks do: afterwards it may be another server's.
+		errs := []error{s.dir.Retract(), s.tables.Close(ctx), s.log.Close(), s.catalog.Close()}
 		// Stop does not close a listener that was never served.
 		_ = s.grpcListener.Close()
 		_ = s.httpListener.Close()

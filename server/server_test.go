@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,11 @@ import (
 	"time"
 
 	"github.com/zerobus-go/zerobus"
+	"github.com/zerobus-go/zerobus/internal/wire"
 	"github.com/zerobus-go/zerobus/server"
+	"github.com/zerobus-go/zerobus/server/internal/admin"
+	"github.com/zerobus-go/zerobus/server/internal/datadir"
+	"github.com/zerobus-go/zerobus/server/internal/rest"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -383,5 +388,93 @@ func TestNew_FailsCleanly(t *testing.T) {
 	_, err = server.New(t.Context(), server.Config{DataDir: h.DataDir(), GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0"})
 	if err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a second server on one directory: %v", err)
+	}
+}
+
+// A handshake that does not come must not hold up the end of the server, nor the commits that come with it.
+func TestServer_ShutdownWithAnOpenHandshake(t *testing.T) {
+	h := start(t)
+	r := h.open("authorization", "Bearer "+h.token(airQuality))
+	if _, err := r.Header(); err != nil {
+		t.Fatal(err)
+	}
+	h.stop()
+	if _, err := r.end(); status.Code(err) != codes.Unavailable {
+		t.Errorf("the stream ended with %v", err)
+	}
+}
+
+// The handler and the receiver of a stream that is cancelled in the middle of its handshake share nothing unguarded; the race
+// detector looks on.
+func TestServer_CancelInTheHandshake(t *testing.T) {
+	h := start(t)
+	token := h.token(airQuality)
+	for range 50 {
+		r := h.open("authorization", "Bearer "+token)
+		r.send(wire.AppendCreateStream(nil, wire.CreateStream{Table: airQuality, Type: wire.JSON, HasType: true}))
+		r.cancel()
+	}
+	h.stream(airQuality).record(0, good)
+	if n := h.rows(airQuality); n > 1 {
+		t.Errorf("the table has %d rows", n)
+	}
+}
+
+// Few bytes on the wire must not become many in memory: a column gets its first value after very many records without one.
+func TestServer_LateColumnsAreBounded(t *testing.T) {
+	h := start(t)
+	var columns, values []string
+	for i := range 100 {
+		columns = append(columns, fmt.Sprintf("c%d BIGINT", i))
+		values = append(values, fmt.Sprintf(`"c%d":1`, i))
+	}
+	h.sql("CREATE TABLE main.default.wide (" + strings.Join(columns, ",") + ")")
+	h.sql("GRANT SELECT, MODIFY ON TABLE main.default.wide TO `writer`")
+	r := h.stream("main.default.wide")
+	records := make([]string, 100_001)
+	for i := range records {
+		records[i] = "{}"
+	}
+	records[len(records)-1] = "{" + strings.Join(values, ",") + "}"
+	r.batch(0, records...)
+	_, err := r.end()
+	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "record 100000 of the batch") || !strings.Contains(err.Error(), "send smaller batches") {
+		t.Errorf("the stream ended with %v", err)
+	}
+}
+
+// What an old server left in server.json is not trusted with the admin token.
+func TestServer_TheToolAsksNobodyElse(t *testing.T) {
+	h := start(t)
+	dir := h.DataDir()
+	left, err := os.ReadFile(filepath.Join(dir, "server.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.stop()
+	if _, err := os.Stat(filepath.Join(dir, "server.json")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("server.json is still there: %v", err)
+	}
+	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t.Errorf("a stranger was asked for %s with %q", r.URL, r.Header.Get("Authorization"))
+	}))
+	defer stranger.Close()
+	forged := strings.ReplaceAll(string(left), h.WorkspaceURL(), stranger.URL)
+	if err := os.WriteFile(filepath.Join(dir, "server.json"), []byte(forged), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := datadir.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, release, err := admin.Connect(t.Context(), d, rest.AdminPath, server.Engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ts, err := api.Tables(t.Context()); err != nil || len(ts) != 1 {
+		t.Errorf("tables are %v, %v", ts, err)
+	}
+	if err := release(); err != nil {
+		t.Error(err)
 	}
 }

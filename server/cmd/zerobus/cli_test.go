@@ -41,6 +41,7 @@ func TestCommandLine_FaultsAreOneClearLine(t *testing.T) {
 		{"no directory", []string{"serve", "--data", filepath.Join(file, "data")}, 1, "data directory"},
 		{"missing certificate", []string{"serve", "--data", data, "--tls", "a.pem,b.pem"}, 1, "TLS certificate: open a.pem"},
 		{"bad statement", []string{"sql", "--data", data, "SELECT 1"}, 1, "SELECT"},
+		{"no data directory", []string{"table", "list", "--data", filepath.Join(data, "nope")}, 1, "is no data directory"},
 		{"unknown table", []string{"table", "head", "--data", data, "main.default.nothing"}, 1, "main.default.nothing does not exist"},
 		{"bad table name", []string{"table", "describe", "--data", data, "flights"}, 1, "flights"},
 		{"unknown principal", []string{"principal", "delete", "--data", data, "nobody"}, 1, "nobody"},

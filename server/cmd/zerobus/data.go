@@ -21,17 +21,26 @@ func jsonFlag(cmd *cobra.Command) *bool {
 }
 
 // connect gives the administration of a data directory, through the running server or without one.
-func connect(ctx context.Context, data string) (admin.API, func() error, error) {
-	dir, err := datadir.Open(data)
-	if err != nil {
-		return nil, nil, err
-	}
+func connect(ctx context.Context, dir datadir.Dir) (admin.API, func() error, error) {
 	return admin.Connect(ctx, dir, rest.AdminPath, server.Engine)
 }
 
-// administer calls f with the administration of a data directory.
+// administer calls f with the administration of a data directory, which is made when it does not exist.
 func administer(cmd *cobra.Command, data string, f func(admin.API) error) error {
-	api, release, err := connect(cmd.Context(), data)
+	return administerIn(cmd, data, datadir.Open, f)
+}
+
+// look is administer for a data directory that is there already.
+func look(cmd *cobra.Command, data string, f func(admin.API) error) error {
+	return administerIn(cmd, data, datadir.Existing, f)
+}
+
+func administerIn(cmd *cobra.Command, data string, open func(string) (datadir.Dir, error), f func(admin.API) error) error {
+	dir, err := open(data)
+	if err != nil {
+		return err
+	}
+	api, release, err := connect(cmd.Context(), dir)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/zerobus-go/zerobus/server"
 	"github.com/zerobus-go/zerobus/server/internal/admin"
 	"github.com/zerobus-go/zerobus/server/internal/catalog"
+	"github.com/zerobus-go/zerobus/server/internal/datadir"
 )
 
 // The sample is the first 100,000 of 3,000,000 flights of 2001 from the npm package vega-datasets 3.2.1 (BSD-3-Clause), which
@@ -68,7 +69,11 @@ func demo(ctx context.Context, w io.Writer, data string) (err error) {
 	}()
 	fmt.Fprintf(w, "Server: streams at %s, HTTP at %s, data in %s.\n", srv.GRPCEndpoint(), srv.WorkspaceURL(), srv.DataDir())
 
-	api, release, err := connect(ctx, data)
+	dir, err := datadir.Open(data)
+	if err != nil {
+		return err
+	}
+	api, release, err := connect(ctx, dir)
 	if err != nil {
 		return err
 	}

@@ -97,7 +97,11 @@ func (w *ingestTest) rows() (rows [][]string) {
 	if err := w.srv.Flush(w.Context(), eventsTable); err != nil {
 		w.Fatal(err)
 	}
-	api, release, err := connect(w.Context(), w.data)
+	dir, err := datadir.Existing(w.data)
+	if err != nil {
+		w.Fatal(err)
+	}
+	api, release, err := connect(w.Context(), dir)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func newPrincipal() *cobra.Command {
 			return api.RotatePrincipal(cmd.Context(), name)
 		}),
 		&cobra.Command{Use: "list", Short: "List principals", Args: cobra.NoArgs, RunE: command(func(cmd *cobra.Command, _ []string) error {
-			return administer(cmd, *data, func(api admin.API) error {
+			return look(cmd, *data, func(api admin.API) error {
 				ps, err := api.Principals(cmd.Context())
 				if err != nil {
 					return err
@@ -58,7 +58,7 @@ func newPrincipal() *cobra.Command {
 			})
 		})},
 		&cobra.Command{Use: "delete NAME|ID", Short: "Delete a principal and its grants", Args: cobra.ExactArgs(1), RunE: command(func(cmd *cobra.Command, args []string) error {
-			return administer(cmd, *data, func(api admin.API) error {
+			return look(cmd, *data, func(api admin.API) error {
 				p, err := api.DeletePrincipal(cmd.Context(), args[0])
 				if err != nil {
 					return err

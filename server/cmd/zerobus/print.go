@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -66,7 +67,7 @@ func printTable(w io.Writer, columns []string, rows [][]string) {
 
 func cut(s string, fit bool) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' {
+		if unicode.IsControl(r) { // what is stored must not command the terminal
 			return ' '
 		}
 		return r

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/zerobus-go/zerobus/server/internal/admin"
@@ -29,7 +31,7 @@ func newTable() *cobra.Command {
 
 	cmd.AddCommand(
 		&cobra.Command{Use: "list", Short: "List tables", Args: cobra.NoArgs, RunE: command(func(cmd *cobra.Command, _ []string) error {
-			return administer(cmd, *data, func(api admin.API) error {
+			return look(cmd, *data, func(api admin.API) error {
 				ts, err := api.Tables(cmd.Context())
 				if err != nil {
 					return err
@@ -52,7 +54,7 @@ func newTable() *cobra.Command {
 // inspect makes a command that asks for one table and prints the answer.
 func inspect[T any](use, short string, data *string, asJSON *bool, ask func(admin.API, *cobra.Command, string) (T, error), print func(io.Writer, T)) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(1), RunE: command(func(cmd *cobra.Command, args []string) error {
-		return administer(cmd, *data, func(api admin.API) error {
+		return look(cmd, *data, func(api admin.API) error {
 			v, err := ask(api, cmd, args[0])
 			if err != nil {
 				return err
@@ -108,8 +110,8 @@ func printDetail(w io.Writer, t admin.TableDetail) {
 			fmt.Fprintf(w, "%-12s %s\n", f[0], f[1])
 		}
 	}
-	for k, v := range t.Properties {
-		fmt.Fprintf(w, "%-12s %s = %s\n", "property", k, v)
+	for _, k := range slices.Sorted(maps.Keys(t.Properties)) {
+		fmt.Fprintf(w, "%-12s %s = %s\n", "property", k, t.Properties[k])
 	}
 }
 

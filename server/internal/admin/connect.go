@@ -23,12 +23,18 @@ const healthTimeout = 2 * time.Second
 // Connect gives the administration of a data directory: that of the running server when there is one, else of this process.
 // path is where requests go below the server's URL. release ends the use.
 func Connect(ctx context.Context, dir datadir.Dir, path, engine string) (api API, release func() error, err error) {
-	if c, err := running(ctx, dir, path); err == nil {
-		return c, func() error { return nil }, nil
-	} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNotRunning) {
-		return nil, nil, err
+	// The lock on the catalog says whether a server runs, not server.json: a killed server leaves that behind, and whoever
+	// has the port since must not be shown the token.
+	cat, err := catalog.Open(dir.Catalog(), catalog.Options{LockTimeout: time.Millisecond})
+	if errors.Is(err, catalog.ErrLocked) {
+		c, notRunning := running(ctx, dir, path)
+		if notRunning == nil {
+			return c, func() error { return nil }, nil
+		} else if !errors.Is(notRunning, fs.ErrNotExist) && !errors.Is(notRunning, errNotRunning) {
+			return nil, nil, notRunning
+		}
+		cat, err = catalog.Open(dir.Catalog(), catalog.Options{})
 	}
-	cat, err := catalog.Open(dir.Catalog(), catalog.Options{})
 	if errors.Is(err, catalog.ErrLocked) {
 		return nil, nil, fmt.Errorf("%w: a server is starting or ending, or does not answer: try again, or look at its log", err)
 	}

@@ -40,7 +40,11 @@ func Handler(api API, prefix, token string, log *slog.Logger) http.Handler {
 		mux.HandleFunc("POST "+prefix+op, func(w http.ResponseWriter, hr *http.Request) {
 			var r request
 			if err := json.NewDecoder(hr.Body).Decode(&r); err != nil {
-				answer(w, http.StatusBadRequest, failure{Error: "the request is not the JSON that it should be"})
+				code, msg := http.StatusBadRequest, "the request is not the JSON that it should be"
+				if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+					code, msg = http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is larger than the limit of %d bytes", large.Limit)
+				}
+				answer(w, code, failure{Error: msg})
 				return
 			}
 			v, err := f(hr.Context(), r)
@@ -86,6 +90,7 @@ func statusOf(err error) int {
 
 func answer(w http.ResponseWriter, code int, v any) {
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store") // there may be a secret in it
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(v) // the client is gone; nobody is left to tell
 }

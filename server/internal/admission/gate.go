@@ -98,8 +98,14 @@ func (g *Gate) Table(ctx context.Context, claims token.Claims, header, request s
 		return t, g.granted(claims.PrincipalID, name)
 	case errors.Is(err, catalog.ErrNotFound), errors.Is(err, table.ErrDropped):
 		return nil, &Denial{Reason: NotFound, Msg: fmt.Sprintf("Table %q cannot be found", name.String())}
-	case errors.Is(err, delta.ErrUnsupported), errors.Is(err, table.ErrBroken):
-		return nil, &Denial{Reason: Unsupported, Code: 1022, Msg: "Failed to open table for write: " + err.Error()}
+	case errors.Is(err, delta.ErrUnsupported), errors.Is(err, table.ErrBroken), errors.Is(err, delta.ErrNoTable),
+		errors.Is(err, delta.ErrCorrupt), errors.Is(err, delta.ErrCheckpointNeeded):
+		// The error has paths and other details of the inside; only the feature is the client's business.
+		why := "it needs its operator: the server's log says why"
+		if u, ok := errors.AsType[*delta.UnsupportedError](err); ok {
+			why = "feature " + u.Feature + ": " + u.Reason
+		}
+		return nil, &Denial{Reason: Unsupported, Code: 1022, Msg: fmt.Sprintf("Failed to open table for write: table %s: %s", name, why)}
 	}
 	return nil, err
 }

@@ -41,7 +41,8 @@ const (
 
 // Options are the settings of a [Catalog]. The zero value is ready for use.
 type Options struct {
-	Now func() time.Time // nil for time.Now
+	Now         func() time.Time // nil for time.Now
+	LockTimeout time.Duration    // how long to wait for another process; default 500 ms
 }
 
 // Catalog is the store. It may be used by many goroutines.
@@ -57,7 +58,10 @@ func Open(path string, o Options) (*Catalog, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout})
+	if o.LockTimeout <= 0 {
+		o.LockTimeout = lockTimeout
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: o.LockTimeout})
 	if errors.Is(err, boltErrors.ErrTimeout) {
 		return nil, fmt.Errorf("open catalog %s: %w (a running server?); use that server or stop it", path, ErrLocked)
 	}

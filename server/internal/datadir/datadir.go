@@ -46,6 +46,18 @@ func Open(path string) (Dir, error) {
 	return Dir{abs}, os.Remove(probe.Name())
 }
 
+// Existing is Open for a directory that is there already, for those who only look.
+func Existing(path string) (Dir, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return Dir{}, err
+	}
+	if _, err := os.Stat(Dir{abs}.Catalog()); err != nil {
+		return Dir{}, fmt.Errorf("%s is no data directory: name one with --data, or make one with zerobus serve", abs)
+	}
+	return Dir{abs}, nil
+}
+
 // Root is the absolute path.
 func (d Dir) Root() string { return d.root }
 
@@ -91,8 +103,13 @@ func (d Dir) Announce(r Running) (adminToken string, err error) {
 	return adminToken, replace(d.running(), append(b, '\n'), 0o644)
 }
 
-// Retract removes what Announce said about the address.
-func (d Dir) Retract() error { return os.Remove(d.running()) }
+// Retract removes what Announce said about the address, if there is anything.
+func (d Dir) Retract() error {
+	if err := os.Remove(d.running()); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
 
 // Running reads where a server listens. The error is fs.ErrNotExist when none says so; one that was killed may still say so.
 func (d Dir) Running() (Running, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/zerobus-go/zerobus/internal/wire"
 	"github.com/zerobus-go/zerobus/server/internal/admission"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
 )
 
 // Options are the settings of a [Gateway]. Zero values mean the defaults.
@@ -56,12 +57,25 @@ func New(gate *admission.Gate, o Options) *Gateway {
 // all of them stop at the service's limit.
 const slack = 22 << 20
 
+const (
+	maxConnStreams = 100_000  // one connection may carry all streams of an SDK; Gate.MaxStreams is the limit
+	maxHeaders     = 64 << 10 // bytes; a token has up to 4 KiB
+	pingAfter      = time.Minute
+	pingTimeout    = 20 * time.Second
+	clientPings    = 10 * time.Second
+)
+
 // ServerOptions are what a gRPC server for this gateway needs.
 func (g *Gateway) ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ForceServerCodecV2(wire.Codec()),
 		grpc.MaxRecvMsgSize(g.opts.MaxRequestBytes + slack),
-		grpc.MaxConcurrentStreams(1 << 20), // one connection may carry all streams of an SDK; Gate.MaxStreams is the limit
+		grpc.MaxConcurrentStreams(maxConnStreams),
+		grpc.MaxHeaderListSize(maxHeaders),
+		// A client that vanished without a word leaves its place after pingAfter and pingTimeout.
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
+		// Clients that ping on their own, as some do every 30 s, are not cut for it.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: clientPings, PermitWithoutStream: true}),
 	}
 }
 

@@ -70,11 +70,11 @@ func trouble(err error, name string) error {
 	case errors.Is(err, table.ErrDropped):
 		return status.Errorf(codes.NotFound, "Table %q cannot be found: it was dropped.", name)
 	case errors.Is(err, table.ErrBroken):
-		return coded(codes.InvalidArgument, 1022, 0, "Failed to open table for write: %v", err)
+		return coded(codes.InvalidArgument, 1022, 0, "Failed to open table for write: table %s needs its operator: the server's log says why", name)
 	case errors.Is(err, table.ErrClosed), errors.Is(err, wal.ErrClosed):
 		return status.Error(codes.Unavailable, "the server is shutting down.")
 	case errors.Is(err, wal.ErrFull):
-		return status.Errorf(codes.ResourceExhausted, "%v: records that were acknowledged are safe, try again later.", err)
+		return status.Error(codes.ResourceExhausted, "the server's log is full: records that were acknowledged are safe, try again later.")
 	case errors.Is(err, wal.ErrTooLarge):
 		return status.Errorf(codes.InvalidArgument, "table %s: %v: send smaller batches.", name, err)
 	}

@@ -1,10 +1,10 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
@@ -75,9 +75,9 @@ func (g *Gateway) serve(ss grpc.ServerStream) error {
 	start := time.Now()
 	// The receiver ends when RecvMsg fails, at the latest when this handler returns and gRPC cancels the stream.
 	go s.receive()
-	err = s.acknowledge()
+	opened, err := s.acknowledge()
 	durable, _, _ := s.progress.look()
-	s.log.Info("stream closed", "table", s.name, "requests", durable, "took", time.Since(start), "code", status.Code(err), "err", err)
+	s.log.Info("stream closed", "table", opened, "requests", durable, "took", time.Since(start), "code", status.Code(err), "err", err)
 	return err
 }
 
@@ -96,21 +96,28 @@ func (s *stream) rotate(d time.Duration) {
 	}
 }
 
-// acknowledge is the handler's loop: it answers the handshake, sends acknowledgements as rows become durable, and returns the
-// stream's status.
-func (s *stream) acknowledge() error {
+// acknowledge is the handler: it waits for the handshake and then acknowledges. It returns the stream's status, and the table
+// as far as the handshake has come: s.name belongs to the receiver until then.
+func (s *stream) acknowledge() (opened string, err error) {
 	handshake := time.NewTimer(s.g.opts.HandshakeTimeout)
 	defer handshake.Stop()
 	select {
 	case err := <-s.created:
 		if err != nil {
-			return err
+			return s.name, err
 		}
+	case <-s.close:
+		return "", status.Error(codes.Unavailable, "the server is shutting down.")
 	case <-handshake.C:
-		return status.Errorf(codes.DeadlineExceeded, "no create_stream request came within %s.", s.g.opts.HandshakeTimeout)
+		return "", status.Errorf(codes.DeadlineExceeded, "no create_stream request came within %s.", s.g.opts.HandshakeTimeout)
 	case <-s.ss.Context().Done():
-		return status.FromContextError(s.ss.Context().Err()).Err()
+		return "", status.FromContextError(s.ss.Context().Err()).Err()
 	}
+	return s.name, s.acks()
+}
+
+// acks answers the handshake and sends acknowledgements as rows become durable.
+func (s *stream) acks() error {
 	if err := s.send(wire.Response{Kind: wire.ResponseCreated, StreamID: s.id}); err != nil {
 		return err
 	}
@@ -155,6 +162,18 @@ func (s *stream) send(r wire.Response) error {
 
 // receive reads the stream until its end or its first fault.
 func (s *stream) receive() {
+	// A record that makes the decoder panic is a bug here, and must not take other streams with it.
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("panic", "panic", p, "stack", string(debug.Stack()))
+			err := status.Error(codes.Internal, "the server met a bug of its own: its log has the details.")
+			select {
+			case s.created <- err:
+			default:
+			}
+			s.progress.end(err)
+		}
+	}()
 	err := s.handshake()
 	s.created <- err
 	if err != nil {
@@ -210,10 +229,10 @@ func (s *stream) handshake() error {
 	return nil
 }
 
-// logTrouble logs what is not the client's fault.
+// logTrouble logs what is neither the client's fault nor the end of its stream.
 func (s *stream) logTrouble(msg string, err error) {
 	var d *admission.Denial
-	if !errors.As(err, &d) && !errors.Is(err, context.Canceled) {
+	if !errors.As(err, &d) && s.ss.Context().Err() == nil {
 		s.log.Error(msg, "table", s.name, "err", err)
 	}
 }
