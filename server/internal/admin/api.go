@@ -22,7 +22,7 @@ type API interface {
 	// Tables lists all tables with what their Delta logs say.
 	Tables(ctx context.Context) ([]TableSummary, error)
 	Describe(ctx context.Context, table string) (TableDetail, error)
-	// Head gives up to limit rows of the newest files.
+	// Head gives up to limit rows of the newest files. A running server commits what is durable first.
 	Head(ctx context.Context, table string, limit int) (Rows, error)
 	// History gives up to limit commits, newest first.
 	History(ctx context.Context, table string, limit int) ([]Commit, error)

@@ -179,6 +179,9 @@ func protocolText(p delta.Protocol) string {
 	return s
 }
 
+// headFlush is how long Head waits for rows that are on their way into the table.
+const headFlush = 5 * time.Second
+
 // Head implements API.
 func (l *Local) Head(ctx context.Context, name string, limit int) (Rows, error) {
 	if limit < 0 || limit > MaxHeadRows {
@@ -187,6 +190,12 @@ func (l *Local) Head(ctx context.Context, name string, limit int) (Rows, error) 
 	info, err := l.lookup(name)
 	if err != nil {
 		return Rows{}, err
+	}
+	if l.flush != nil {
+		// Who has just written wants to see it. A table that cannot commit now still shows what it has.
+		soon, cancel := context.WithTimeout(ctx, headFlush)
+		_ = l.flush(soon, info.ID)
+		cancel()
 	}
 	sch, err := l.tables.Schema(ctx, info)
 	if err != nil {
