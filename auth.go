@@ -54,7 +54,12 @@ type Auth = HeadersProvider
 type HeadersProviderFunc func(ctx context.Context) ([]Header, error)
 
 // Headers calls the function.
-func (f HeadersProviderFunc) Headers(ctx context.Context) ([]Header, error) { return f(ctx) }
+func (f HeadersProviderFunc) Headers(ctx context.Context) ([]Header, error) {
+	if f == nil {
+		return nil, fmt.Errorf("%w: the HeadersProviderFunc is nil", ErrInvalidArgument)
+	}
+	return f(ctx)
+}
 
 // StaticHeaders are headers that never change.
 type StaticHeaders []Header
@@ -85,8 +90,8 @@ func TargetFrom(ctx context.Context) (Target, bool) {
 }
 
 // ClientCredentials are those of a service principal: a token for the stream's table is requested from the workspace
-// with OAuth 2.0 client credentials, for every try to connect. However it is printed, logged or marshalled, the secret
-// is not shown.
+// with OAuth 2.0 client credentials, for every try to connect. Printed, logged or marshalled, the secret is not shown;
+// only in an unexported field of another struct does package fmt not ask: keep a pointer there.
 type ClientCredentials struct {
 	ID, Secret string
 }
@@ -161,6 +166,12 @@ func callProvider(ctx context.Context, auth Auth) ([]Header, error) {
 	}
 	c := make(chan answer, 1)
 	go func() {
+		// A provider runs on a goroutine that is not its caller's: nobody else could catch its panic.
+		defer func() {
+			if p := recover(); p != nil {
+				c <- answer{nil, recovery.Permanent(fmt.Errorf("the headers provider panicked: %v", p))}
+			}
+		}()
 		h, err := auth.Headers(ctx)
 		c <- answer{h, err}
 	}()

@@ -47,6 +47,8 @@
 // # Contexts
 //
 // A context bounds the wait of the call that it is given to, never the life of a stream or the fate of a record.
+// A Close whose context has ended already ends the stream without a flush. So do not defer it with a context that is
+// cancelled when the function returns; give Close one of its own.
 //
 // # Concurrency
 //

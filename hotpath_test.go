@@ -29,7 +29,7 @@ func newNullTransport(tb testing.TB, typ RecordType) (*Stream, *nullTransport) {
 	}
 	cfg := DefaultStreamSettings()
 	cfg.MaxInflightRecords = 1_000_000
-	p, err := newPipeline(k, table, StaticHeaders{}, cfg)
+	p, err := newPipeline(tb.Context(), k, table, StaticHeaders{}, cfg)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func newNullTransport(tb testing.TB, typ RecordType) (*Stream, *nullTransport) {
 	tb.Cleanup(func() {
 		close(n.stop)
 		<-n.done
-		p.release()
+		p.sdk.release(p.channel, false)
 	})
 	return &Stream{p: p}, n
 }

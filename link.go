@@ -2,6 +2,7 @@ package zerobus
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -33,6 +34,12 @@ func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 		return nil, err
 	}
 
+	if h.channel == nil {
+		if h.pipeline.channel, err = h.sdk.channel(); err != nil {
+			return nil, err
+		}
+	}
+
 	h.mu.Lock()
 	gen := h.win.Begin()
 	h.gen = gen
@@ -40,7 +47,7 @@ func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 
 	link, err := conn.Open(ctx, conn.Config{
 		Gen:      gen,
-		Client:   h.channel,
+		Client:   h.channel.cc,
 		Header:   md,
 		Create:   h.create,
 		Owner:    h,
@@ -74,6 +81,11 @@ func (h host) Owed() (since time.Time, owed bool) {
 
 // Lost ends the generation. Its connection has ended, or could not be opened.
 func (h host) Lost(f *recovery.Failure) {
+	var unresponsive *recovery.Unresponsive
+	if errors.As(f.Err, &unresponsive) || errors.Is(f.Err, conn.ErrNoResponse) {
+		h.sdk.release(h.channel, true)
+		h.pipeline.channel = nil
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	records, _ := h.win.Kept()

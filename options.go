@@ -134,7 +134,7 @@ func (s StreamSettings) Validate() error {
 	fault(s.MaxBatchBytes < 1 || s.MaxBatchBytes > wire.MaxPayload,
 		"MaxBatchBytes is %d; it is from 1 to %d, since servers refuse larger messages", s.MaxBatchBytes, wire.MaxPayload)
 	fault(s.RecoveryTimeout <= 0, "RecoveryTimeout is %v; a try needs some time", s.RecoveryTimeout)
-	fault(s.RecoveryBackoff < 0, "RecoveryBackoff is %v; it cannot be negative", s.RecoveryBackoff)
+	fault(s.RecoveryBackoff < 0 || s.RecoveryBackoff > maxBackoff, "RecoveryBackoff is %v; it is from 0 to %v", s.RecoveryBackoff, maxBackoff)
 	fault(s.RecoveryRetries < 0, "RecoveryRetries is %d; it cannot be negative", s.RecoveryRetries)
 	fault(s.FlushTimeout <= 0, "FlushTimeout is %v; a flush needs some time", s.FlushTimeout)
 	fault(s.ServerAckTimeout <= 0, "ServerAckTimeout is %v; a server needs some time", s.ServerAckTimeout)
@@ -144,6 +144,9 @@ func (s StreamSettings) Validate() error {
 	}
 	return newError("validate settings", "", ErrInvalidArgument, errors.Join(faults...))
 }
+
+// maxBackoff is far beyond what makes sense, and far below where adding a random part overflows.
+const maxBackoff = 24 * time.Hour
 
 // WithStreamSettings sets all settings at once. Options after it change single ones.
 func WithStreamSettings(all StreamSettings) StreamOption {
@@ -200,7 +203,7 @@ func WithServerAckTimeout(d time.Duration) StreamOption {
 	return func(s *StreamSettings) { s.ServerAckTimeout = d }
 }
 
-// WithMaxPause bounds the pause before the server closes the stream. Default: the server's own time.
+// WithMaxPause bounds the pause before the server closes the stream. Default: the server's own time, two minutes at most.
 func WithMaxPause(d time.Duration) StreamOption {
 	return func(s *StreamSettings) { s.MaxPause = d }
 }

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/zerobus-go/zerobus/internal/batch"
@@ -35,14 +34,14 @@ type pipeline struct {
 	log    *slog.Logger
 	create wire.CreateStream
 
-	channel *grpc.ClientConn
-	release func() // gives channel back
+	channel *channel // the supervisor's alone
 
-	life   context.Context // ends when the stream is to end at once; its cause is why
-	cancel context.CancelCauseFunc
-	finish chan struct{} // closed when all is acknowledged and the stream is to end
-	opened chan struct{} // closed by the first connection
-	ended  chan struct{} // closed when the stream has ended; the supervisor and connections are gone
+	life     context.Context // ends when the stream is to end at once; its cause is why
+	cancel   context.CancelCauseFunc
+	finish   context.Context // ends when all is acknowledged and the stream is to end
+	finished context.CancelFunc
+	opened   chan struct{} // closed by the first connection
+	ended    chan struct{} // closed when the stream has ended; the supervisor and connections are gone
 
 	callbacks *callbacks // nil without a callback
 
@@ -71,7 +70,8 @@ type closing struct {
 	err  error // good after done
 }
 
-func newPipeline(k *SDK, table TableProperties, auth Auth, cfg StreamSettings) (*pipeline, error) {
+// newPipeline makes a stream that is not live yet, but can be aborted. Values of ctx are for the headers provider.
+func newPipeline(ctx context.Context, k *SDK, table TableProperties, auth Auth, cfg StreamSettings) (*pipeline, error) {
 	p := &pipeline{
 		sdk:    k,
 		table:  table,
@@ -79,7 +79,6 @@ func newPipeline(k *SDK, table TableProperties, auth Auth, cfg StreamSettings) (
 		auth:   auth,
 		cfg:    cfg,
 		log:    k.log.With("table", table.Name),
-		finish: make(chan struct{}),
 		opened: make(chan struct{}),
 		ended:  make(chan struct{}),
 	}
@@ -100,15 +99,17 @@ func newPipeline(k *SDK, table TableProperties, auth Auth, cfg StreamSettings) (
 		batch.NewBuilder(&k.pool, limits))
 
 	var err error
-	if p.channel, p.release, err = k.channel(); err != nil {
+	if p.channel, err = k.channel(); err != nil {
 		return nil, newError("create stream", table.Name, ErrInvalidState, err)
 	}
+	ctx = context.WithoutCancel(ctx)
+	p.life, p.cancel = context.WithCancelCause(ctx)
+	p.finish, p.finished = context.WithCancel(ctx)
 	return p, nil
 }
 
-// start has the stream live. Values of ctx are for the headers provider.
-func (p *pipeline) start(ctx context.Context) {
-	p.life, p.cancel = context.WithCancelCause(ctx)
+// start has the stream live.
+func (p *pipeline) start() {
 	labels := pprof.Labels("zerobus", "supervisor", "table", p.table.Name)
 	if p.cfg.AckCallback != nil {
 		p.callbacks = newCallbacks(p)
@@ -135,8 +136,7 @@ func (p *pipeline) end(err error) {
 	if failed {
 		p.log.Error("the stream has failed", "stream_id", p.streamID(), "error", err)
 	}
-	p.release()
-	p.sdk.remove(p)
+	p.sdk.release(p.channel, false)
 
 	p.mu.Lock()
 	p.win.End(p.gen)
@@ -156,6 +156,8 @@ func (p *pipeline) end(err error) {
 		p.callbacks.wake()
 	}
 	p.cancel(err)
+	p.finished()
+	p.sdk.remove(p) // not earlier: SDK.Close waits for what it finds
 	close(p.ended)
 }
 
@@ -280,6 +282,9 @@ func (p *pipeline) close(ctx context.Context) error {
 		}
 		select {
 		case <-c.done:
+			if p.callbacks != nil {
+				p.callbacks.wait(p.cfg.CallbackTimeout)
+			}
 			return c.err
 		case <-ctx.Done():
 			return newError(op, p.table.Name, nil, context.Cause(ctx))
@@ -294,7 +299,7 @@ func (p *pipeline) close(ctx context.Context) error {
 	err := p.flush(ctx, op)
 	switch {
 	case err == nil:
-		close(p.finish)
+		p.finished()
 	case errors.Is(err, ErrFlushTimeout):
 		p.abort(ErrFlushTimeout)
 	default:
@@ -304,11 +309,11 @@ func (p *pipeline) close(ctx context.Context) error {
 	if failure := p.failure(op); failure != nil {
 		err = failure
 	}
+	c.err = err
+	close(c.done) // before the wait: a Close within a callback must not wait for one that waits for the callback
 	if p.callbacks != nil {
 		p.callbacks.wait(p.cfg.CallbackTimeout)
 	}
-	c.err = err
-	close(c.done)
 	return err
 }
 
@@ -368,6 +373,9 @@ func (p *pipeline) endedLocked(op string, offset int64) error {
 	}
 	e := newError(op, p.table.Name, kind, p.cause)
 	e.StreamID, e.Offset = p.id, offset
+	if offset >= 0 && p.cause != nil {
+		e.Retriable = retriable(p.cause) // about records, which another stream may take; not about the call
+	}
 	return e
 }
 

@@ -86,10 +86,12 @@ func (r Record) wrongType(want RecordType) error {
 	return fmt.Errorf("a %v record for a stream of %v records", r.typ, want)
 }
 
+var errInvalidUTF8 = errors.New("the JSON record is not valid UTF-8")
+
 // encoded returns the bytes of a record that is encoded already.
 func (r *Record) encoded() ([]byte, error) {
 	if r.typ == RecordTypeJSON && !utf8.Valid(r.data) {
-		return nil, errors.New("the JSON record is not valid UTF-8")
+		return nil, errInvalidUTF8
 	}
 	return r.data, nil
 }
@@ -106,7 +108,11 @@ func (e *encoder) encode(r *Record) ([]byte, error) {
 		if err := enc.Encode(r.value); err != nil {
 			return nil, fmt.Errorf("encode the JSON record: %w", err)
 		}
-		return bytes.TrimSuffix(e.json.Bytes(), []byte("\n")), nil
+		b := bytes.TrimSuffix(e.json.Bytes(), []byte("\n"))
+		if !utf8.Valid(b) { // json.RawMessage and other marshalers are not checked by the encoder
+			return nil, errInvalidUTF8
+		}
+		return b, nil
 	}
 	m, _ := r.value.(proto.Message)
 	if m == nil || !m.ProtoReflect().IsValid() {

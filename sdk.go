@@ -34,7 +34,7 @@ type SDK struct {
 	mu      sync.Mutex // guards the following
 	closed  bool
 	streams map[*pipeline]struct{}
-	shared  *grpc.ClientConn // with WithSharedConnection, from the first stream on
+	shared  *channel // with WithSharedConnection, from the first stream on
 }
 
 // New makes an SDK for the server at serverEndpoint, such as https://1234567890.zerobus.us-west-2.cloud.databricks.com;
@@ -112,15 +112,15 @@ func (k *SDK) CreateStream(ctx context.Context, table TableProperties, auth Auth
 		return nil, newError(op, table.Name, nil, context.Cause(ctx))
 	}
 
-	p, err := newPipeline(k, table, auth, cfg)
+	p, err := newPipeline(ctx, k, table, auth, cfg)
 	if err != nil {
 		return nil, err
 	}
 	if !k.add(p) {
-		p.release()
+		k.release(p.channel, false)
 		return nil, newError(op, table.Name, ErrInvalidState, errAbandoned)
 	}
-	p.start(context.WithoutCancel(ctx))
+	p.start()
 	select {
 	case <-p.opened:
 		return &Stream{p: p}, nil
@@ -130,7 +130,11 @@ func (k *SDK) CreateStream(ctx context.Context, table TableProperties, auth Auth
 		<-p.ended
 		return nil, newError(op, table.Name, nil, context.Cause(ctx))
 	}
-	return nil, newError(op, table.Name, nil, p.ending())
+	err = p.ending()
+	if err == errAbandoned {
+		return nil, newError(op, table.Name, ErrInvalidState, err)
+	}
+	return nil, newError(op, table.Name, nil, err)
 }
 
 // Close ends all streams at once, without a flush: close streams first where records matter. What is unacknowledged is
@@ -150,11 +154,11 @@ func (k *SDK) Close() error {
 		<-p.ended
 	}
 	k.mu.Lock()
-	shared := k.shared
+	shared := k.shared // no stream is left that uses it
 	k.shared = nil
 	k.mu.Unlock()
 	if shared != nil {
-		shared.Close()
+		shared.cc.Close()
 	}
 	return nil
 }
@@ -176,30 +180,6 @@ func (k *SDK) remove(p *pipeline) {
 	k.mu.Lock()
 	delete(k.streams, p)
 	k.mu.Unlock()
-}
-
-// channel returns a gRPC channel for one stream, and how to give it back. It connects when it is used.
-func (k *SDK) channel() (*grpc.ClientConn, func(), error) {
-	if !k.settings.shared {
-		cc, err := grpc.NewClient(k.endpoint.Target(), k.dialOptions...)
-		if err != nil {
-			return nil, nil, err
-		}
-		return cc, func() { cc.Close() }, nil
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.closed {
-		return nil, nil, errAbandoned
-	}
-	if k.shared == nil {
-		cc, err := grpc.NewClient(k.endpoint.Target(), k.dialOptions...)
-		if err != nil {
-			return nil, nil, err
-		}
-		k.shared = cc
-	}
-	return k.shared, func() {}, nil
 }
 
 // Stream is one ordered stream of records into one table.

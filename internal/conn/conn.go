@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"runtime/pprof"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
@@ -24,6 +26,9 @@ var (
 
 	// ErrRotated is a stream that was given up after the server's close signal.
 	ErrRotated = errors.New("the server asked to close the stream")
+
+	// ErrNoResponse is a server that let the time for the handshake pass in silence.
+	ErrNoResponse = errors.New("no response to create_stream yet")
 
 	// ErrFinished is the end that [Conn.Finish] asked for.
 	ErrFinished = errors.New("the stream is finished")
@@ -48,7 +53,7 @@ type Message struct {
 }
 
 // Owner is what a connection works for. Its methods are called with the connection's generation, from the sender (Take,
-// Sent) and from the receiver (Ack, Pause), also after the owner has turned to a newer generation.
+// Sent) and from the receiver (Ack, CloseSignal), also after the owner has turned to a newer generation.
 type Owner interface {
 	// Take returns the next message to send. When there is none, [Conn.Wake] must follow as soon as there is one.
 	Take(gen uint64) (Message, bool)
@@ -81,6 +86,13 @@ type Config struct {
 // drainRotated is how long a rotated stream may take for its end after the half-close. A cancelled stream is an error in
 // the server's log, so it is worth a moment; not more, since records may wait for the next connection.
 const drainRotated = 100 * time.Millisecond
+
+// maxGrace bounds the time that a server gives. Servers say seconds, or a few minutes; what is beyond is a fault, and
+// would hold the stream up for as long.
+const maxGrace = 2 * time.Minute
+
+// maxStreamID bounds the id that a server gives, in bytes: it stands in every error and log line. Ids in use are UUIDs.
+const maxStreamID = 256
 
 // Conn is one connection generation.
 type Conn struct {
@@ -158,6 +170,8 @@ func (c *Conn) handshake() error {
 		return &ProtocolError{fmt.Errorf("no response to create_stream: %s came instead", resp.Kind)}
 	case resp.StreamID == "":
 		return &ProtocolError{errors.New("create_stream_response has no stream id")}
+	case len(resp.StreamID) > maxStreamID || strings.ContainsFunc(resp.StreamID, unicode.IsControl):
+		return &ProtocolError{errors.New("the stream id of create_stream_response is too long or not text")}
 	}
 	c.id = resp.StreamID
 	return nil
@@ -168,7 +182,7 @@ func (c *Conn) late(cause error) error {
 	if c.stream == nil {
 		return fmt.Errorf("no connection to the server yet: %w", cause)
 	}
-	return fmt.Errorf("no response to create_stream yet: %w", cause)
+	return fmt.Errorf("%w: %w", ErrNoResponse, cause)
 }
 
 // ID returns the server's id of the stream.
@@ -322,7 +336,7 @@ func (c *Conn) closeSignal(resp wire.Response) {
 	if !paused {
 		return
 	}
-	grace := in
+	grace := min(in, maxGrace)
 	if c.cfg.MaxPause >= 0 {
 		grace = min(grace, c.cfg.MaxPause)
 	}

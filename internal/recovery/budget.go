@@ -36,7 +36,8 @@ type Decision struct {
 type Budget struct {
 	Policy Policy
 
-	failures int // in a row
+	failures int  // in a row
+	hasty    bool // the last connection was short, and replaced without a wait
 }
 
 // Failures returns the number of failures in a row.
@@ -44,7 +45,7 @@ func (b *Budget) Failures() int { return b.failures }
 
 // Decide counts a failure. random is in [0,1).
 func (b *Budget) Decide(f Failure, random float64) Decision {
-	cleared := f.Progress || f.Idle && f.Lived >= stableAfter
+	cleared := f.Progress || f.Idle && (f.Rotated || f.Lived >= stableAfter)
 	if cleared {
 		b.failures = 0
 	}
@@ -55,8 +56,12 @@ func (b *Budget) Decide(f Failure, random float64) Decision {
 		return Decision{}
 	}
 	d := Decision{Retry: true, Attempt: b.failures}
-	if !cleared && !(f.Rotated && b.failures == 1) {
+	// A server that ends connection after connection must not be met as fast as it can end them, whatever it acknowledges
+	// in between: of two short lives in a row, the second is followed by a wait.
+	short := f.Lived < b.Policy.Backoff
+	if !cleared && !(f.Rotated && b.failures == 1) || short && b.hasty {
 		d.Wait = b.Policy.Backoff + time.Duration(random*float64(b.Policy.Backoff)/4)
 	}
+	b.hasty = short && d.Wait == 0
 	return d
 }

@@ -18,13 +18,14 @@ func TestBudget_Decide(t *testing.T) {
 	policy := Policy{Enabled: true, Retries: 2, Backoff: 2 * time.Second}
 	const s = time.Second
 	var (
-		lost     = Failure{Err: errLost}
-		progress = Failure{Err: errLost, Progress: true, Lived: s}
-		rotated  = Failure{Err: errLost, Rotated: true, Lived: s}
-		stable   = Failure{Err: errLost, Idle: true, Lived: time.Minute}
-		short    = Failure{Err: errLost, Idle: true, Lived: time.Minute - 1}
-		silent   = Failure{Err: errLost, Lived: time.Hour} // with records that were never acknowledged
-		terminal = Failure{Err: status.Error(codes.NotFound, "no table"), Progress: true}
+		lost        = Failure{Err: errLost}
+		progress    = Failure{Err: errLost, Progress: true, Lived: s}
+		rotated     = Failure{Err: errLost, Rotated: true, Lived: s}
+		idleRotated = Failure{Err: errLost, Rotated: true, Idle: true, Lived: s}
+		stable      = Failure{Err: errLost, Idle: true, Lived: time.Minute}
+		short       = Failure{Err: errLost, Idle: true, Lived: time.Minute - 1}
+		silent      = Failure{Err: errLost, Lived: time.Hour} // with records that were never acknowledged
+		terminal    = Failure{Err: status.Error(codes.NotFound, "no table"), Progress: true}
 	)
 	again := func(attempt int, wait time.Duration) Decision {
 		return Decision{Retry: true, Attempt: attempt, Wait: wait}
@@ -48,8 +49,9 @@ func TestBudget_Decide(t *testing.T) {
 		{
 			"progress every time", policy,
 			[]Failure{progress, progress, progress, progress},
-			[]Decision{again(1, 0), again(1, 0), again(1, 0), again(1, 0)},
+			[]Decision{again(1, 0), again(1, 2*s), again(1, 0), again(1, 2*s)},
 		},
+		{"idle and rotated every second", policy, []Failure{idleRotated, idleRotated, idleRotated}, []Decision{again(0, 0), again(0, 2*s), again(0, 0)}},
 		{
 			"an idle connection that lived clears", policy,
 			[]Failure{lost, lost, stable, stable, stable},

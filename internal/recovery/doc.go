@@ -5,13 +5,16 @@
 //
 // A stream may fail as often in a row as its policy has retries; one more failure ends it. Creating the stream is no
 // exception: one try and the retries. A connection that brought an acknowledgement clears the count, whatever became of
-// it; so does one that ended after a minute with nothing to acknowledge, since servers end idle streams as a matter of
-// routine. Merely connecting does not: a server that accepts streams and then drops them would be tried for ever.
+// it; so does one that ended with nothing to acknowledge, after a minute or because the server had asked for it, since
+// servers end idle streams as a matter of routine. Merely connecting does not: a server that accepts streams and then
+// drops them would be tried for ever.
 //
 // # The wait
 //
-// A connection that cleared the count is replaced at once. After any other failure comes the backoff of the policy,
-// lengthened by up to a quarter at random, so that many clients of one server do not come back together.
+// A connection that cleared the count is replaced at once; but of two in a row that lived for less than the backoff, the
+// second is not, or a server that ends streams as fast as they come would be met at that speed. After any other failure
+// comes the backoff of the policy, lengthened by up to a quarter at random, so that many clients of one server do not
+// come back together.
 //
 // # Which failures end a stream
 //

@@ -35,10 +35,10 @@ type Host interface {
 // drainFinished is how long a server may take to end a stream after the half-close of a clean end.
 const drainFinished = 500 * time.Millisecond
 
-// Supervise connects, watches the connection, and connects again, as policy allows. It returns nil soon after finish is
-// closed, which means that everything was acknowledged; the cause of ctx when that ends; and otherwise why it gave up.
+// Supervise connects, watches the connection, and connects again, as policy allows. It returns nil soon after finish
+// ends, which means that everything was acknowledged; the cause of ctx when that ends; and otherwise why it gave up.
 // No connection is alive when it returns.
-func Supervise(ctx context.Context, host Host, policy Policy, finish <-chan struct{}) error {
+func Supervise(ctx context.Context, host Host, policy Policy, finish context.Context) error {
 	s := supervisor{host: host, policy: policy, finish: finish}
 	budget := Budget{Policy: policy}
 	var first error // of the row of failures
@@ -71,7 +71,7 @@ func Supervise(ctx context.Context, host Host, policy Policy, finish <-chan stru
 type supervisor struct {
 	host   Host
 	policy Policy
-	finish <-chan struct{}
+	finish context.Context
 }
 
 // once is one connection, from the try to the end. The failure has no error when the stream is finished.
@@ -80,7 +80,9 @@ func (s *supervisor) once(ctx context.Context) Failure {
 		return Failure{}
 	}
 	try, cancel := context.WithTimeout(ctx, s.policy.Timeout)
+	stop := context.AfterFunc(s.finish, cancel) // nobody needs the connection any more
 	line, err := s.host.Connect(try)
+	stop()
 	cancel()
 	if err != nil {
 		return Failure{Err: err}
@@ -95,7 +97,7 @@ func (s *supervisor) once(ctx context.Context) Failure {
 func (s *supervisor) watch(ctx context.Context, line Line) error {
 	timer := time.NewTimer(s.policy.AckTimeout)
 	defer timer.Stop()
-	finish := s.finish
+	finish := s.finish.Done()
 	for {
 		select {
 		case <-line.Done():
@@ -124,12 +126,7 @@ func (s *supervisor) watch(ctx context.Context, line Line) error {
 
 // finished reports whether the stream needs no connection any more.
 func (s *supervisor) finished() bool {
-	select {
-	case <-s.finish:
-		return true
-	default:
-		return false
-	}
+	return s.finish.Err() != nil
 }
 
 // sleep waits for d. It is false when something ended the wait.
@@ -143,7 +140,7 @@ func (s *supervisor) sleep(ctx context.Context, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	case <-ctx.Done():
-	case <-s.finish:
+	case <-s.finish.Done():
 	}
 	return false
 }

@@ -92,7 +92,7 @@ func TestSupervise_GivesUpWhenTheBudgetIsSpent(t *testing.T) {
 		}}
 		p := policy
 		p.Backoff = 0
-		err := Supervise(t.Context(), h, p, nil)
+		err := Supervise(t.Context(), h, p, t.Context())
 		var gaveUp *GaveUp
 		if !errors.As(err, &gaveUp) || gaveUp.Failures != 3 || gaveUp.First.Error() != "refused 1" || gaveUp.Last.Error() != "refused 3" {
 			t.Errorf("error %v", err)
@@ -109,7 +109,7 @@ func TestSupervise_FirstFailureIsOfThePresentRow(t *testing.T) {
 			return nil, fmt.Errorf("refused %d", i)
 		}
 		var gaveUp *GaveUp
-		if err := Supervise(t.Context(), h, policy, nil); !errors.As(err, &gaveUp) || gaveUp.First.Error() != "refused 2" {
+		if err := Supervise(t.Context(), h, policy, t.Context()); !errors.As(err, &gaveUp) || gaveUp.First.Error() != "refused 2" {
 			t.Errorf("error %v; the row began with the second failure", err)
 		}
 	})
@@ -123,7 +123,7 @@ func TestSupervise_TO10_UnresponsiveIsFoundInTime(t *testing.T) {
 		p.Enabled = false
 		// Idle for longer than the timeout, which is no fault; then something is sent.
 		time.AfterFunc(100*time.Second, h.owe)
-		err := Supervise(t.Context(), h, p, nil)
+		err := Supervise(t.Context(), h, p, t.Context())
 		var u *Unresponsive
 		if !errors.As(err, &u) {
 			t.Errorf("error %v", err)
@@ -145,7 +145,7 @@ func TestSupervise_TO09_ProgressInTimeIsNoFault(t *testing.T) {
 		time.AfterFunc(590*time.Second, func() { line.end(errors.New("lost")) })
 		p := policy
 		p.Enabled = false
-		if err := Supervise(t.Context(), h, p, nil); err == nil || err.Error() != "lost" {
+		if err := Supervise(t.Context(), h, p, t.Context()); err == nil || err.Error() != "lost" {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -154,9 +154,10 @@ func TestSupervise_TO09_ProgressInTimeIsNoFault(t *testing.T) {
 func TestSupervise_Finish(t *testing.T) {
 	t.Run("connected", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			line, finish := newLine(), make(chan struct{})
+			line := newLine()
+			finish, finished := context.WithCancel(t.Context())
 			h := &fakeHost{start: time.Now(), connect: func(int, context.Context) (Line, error) { return line, nil }}
-			time.AfterFunc(time.Second, func() { close(finish) })
+			time.AfterFunc(time.Second, finished)
 			if err := Supervise(t.Context(), h, policy, finish); err != nil {
 				t.Error(err)
 			}
@@ -167,10 +168,11 @@ func TestSupervise_Finish(t *testing.T) {
 	})
 	t.Run("the connection fails meanwhile", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			line, finish := newLine(), make(chan struct{})
+			line := newLine()
+			finish, finished := context.WithCancel(t.Context())
 			line.stubborn = true
 			h := &fakeHost{start: time.Now(), connect: func(int, context.Context) (Line, error) { return line, nil }}
-			close(finish)
+			finished()
 			time.AfterFunc(time.Second, func() { line.end(errors.New("lost")) })
 			if err := Supervise(t.Context(), h, policy, finish); err != nil {
 				t.Error(err)
@@ -180,9 +182,9 @@ func TestSupervise_Finish(t *testing.T) {
 	})
 	t.Run("between tries", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			finish := make(chan struct{})
+			finish, finished := context.WithCancel(t.Context())
 			h := &fakeHost{start: time.Now(), connect: func(int, context.Context) (Line, error) { return nil, errors.New("refused") }}
-			time.AfterFunc(500*time.Millisecond, func() { close(finish) })
+			time.AfterFunc(500*time.Millisecond, finished)
 			if err := Supervise(t.Context(), h, policy, finish); err != nil {
 				t.Error(err)
 			}
@@ -207,7 +209,7 @@ func TestSupervise_EndsWithItsContext(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(t.Context())
 				h := &fakeHost{start: time.Now(), connect: connect}
 				time.AfterFunc(500*time.Millisecond, func() { cancel(cause) })
-				if err := Supervise(ctx, h, policy, nil); err != cause {
+				if err := Supervise(ctx, h, policy, t.Context()); err != cause {
 					t.Errorf("error %v; want the cause", err)
 				}
 				if d := time.Since(h.start); d != 500*time.Millisecond {
@@ -224,7 +226,7 @@ func TestSupervise_RC12_HangingTryIsBounded(t *testing.T) {
 			<-ctx.Done()
 			return nil, context.Cause(ctx)
 		}}
-		err := Supervise(t.Context(), h, policy, nil)
+		err := Supervise(t.Context(), h, policy, t.Context())
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
