@@ -179,6 +179,10 @@ func (s *Set) load(ctx context.Context, info catalog.Table) (*Table, error) {
 	}
 	if txn, ok := snap.Txns[s.appID]; ok {
 		t.committed = uint64(txn.Version)
+		// The log is about to be trimmed by what this commit says.
+		if err := dt.Settle(ctx); err != nil {
+			return nil, err
+		}
 	}
 	t.ctx, t.stop = context.WithCancelCause(context.Background())
 	return t, nil
