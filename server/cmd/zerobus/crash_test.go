@@ -23,14 +23,16 @@ import (
 func TestServe_KillNineInTheMiddleOfAnIngest(t *testing.T) {
 	const (
 		name  = "main.default.events"
-		kills = 3
+		kills = 3 // one less than lives
 	)
 	data := t.TempDir()
 	grpc, http := freePorts(t)
-	start := func() *process {
-		return serveProcess(t, data, "--grpc-listen", grpc, "--http-listen", http, "--commit-interval", "100ms")
+	// Lives that leave everything in the log, lives that leave nearly nothing there, and what is between.
+	intervals := []string{"1h", "20ms", "1s", "100ms"}
+	start := func(life int) *process {
+		return serveProcess(t, data, "--grpc-listen", grpc, "--http-listen", http, "--commit-interval", intervals[life])
 	}
-	p := start()
+	p := start(0)
 	mustTool(t, "sql", "--data", data, "CREATE TABLE "+name+" (id BIGINT NOT NULL, text STRING) USING DELTA")
 	id, secret := writer(t, data, name)
 
@@ -85,12 +87,12 @@ func TestServe_KillNineInTheMiddleOfAnIngest(t *testing.T) {
 	}
 	type span struct{ from, to int64 }
 	var unsure []span // ids that the client may have had to send again
-	for range kills {
+	for life := range kills {
 		waitAcked(acked.Load() + 20_000)
 		from := acked.Load()
 		p.kill()
-		p = start()
-		unsure = append(unsure, span{from, sent.Load() + 5_000})
+		unsure = append(unsure, span{from, sent.Load() + 1}) // one may have been on its way into the stream
+		p = start(life + 1)
 	}
 	waitAcked(acked.Load() + 20_000)
 	enough.Store(true)
