@@ -59,4 +59,4 @@ bench: ## benchmarks of both modules, short
 	go test -run '^$$' -bench . -benchmem -benchtime 300ms ./... ./server/...
 
 .PHONY: ci
-ci: test lint cross interop ## what CI runs
+ci: demo test lint cross interop ## what CI runs

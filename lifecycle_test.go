@@ -2,6 +2,8 @@ package zerobus_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -291,4 +293,55 @@ func TestCreate_CR22_ABackoffThatWouldOverflow(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// A context that ends while the stream cannot connect says so, and why the stream could not.
+func TestCreate_CR21_ADeadlineDoesNotHideTheCause(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.srv.Otherwise(zerobustest.Refuse(codes.Unavailable, "down for repair"))
+		_, err := w.sdk.CreateStream(w.timeout(time.Second), zerobus.Table(table), auth)
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "down for repair") {
+			t.Errorf("got %v", err)
+		}
+	})
+	inBubble(t, func(w *world) {
+		w.srv.Script(zerobustest.Accept(zerobustest.On(0, zerobustest.Fail(codes.Unavailable, "down for repair"))))
+		w.srv.Otherwise(zerobustest.Refuse(codes.Unavailable, "still down"))
+		s := w.open()
+		w.ingest(s, 0, 1)
+		err := s.Flush(w.timeout(time.Second))
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "down for repair") {
+			t.Errorf("got %v", err)
+		}
+		_ = s.Close(w.timeout(0))
+	})
+}
+
+func TestAuth_TheTokenRequestTrustsWhatTheStreamTrusts(t *testing.T) {
+	srv := zerobustest.New(zerobustest.TLS())
+	defer srv.Close()
+	for _, trusted := range []bool{true, false} {
+		cfg := &tls.Config{RootCAs: x509.NewCertPool()}
+		if trusted {
+			cfg.RootCAs = srv.RootCAs()
+		}
+		sdk, err := zerobus.New(srv.Endpoint(), srv.WorkspaceURL(), zerobus.WithTLSConfig(cfg))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sdk.Close()
+		s, err := sdk.CreateStream(t.Context(), zerobus.Table(table), zerobus.ClientCredentials{ID: "id", Secret: "secret"})
+		if trusted != (err == nil) {
+			t.Fatalf("trusted %v: %v", trusted, err)
+		}
+		if err != nil { // at once, not after retries
+			if zerobus.IsRetriable(err) || !strings.Contains(err.Error(), "certificate authority") {
+				t.Errorf("got %v", err)
+			}
+			continue
+		}
+		if err := s.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -61,6 +61,7 @@ func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 	first := h.state == StateUninitialized
 	h.state = StateOpened
 	h.link = link
+	h.failure = nil
 	h.id = link.ID()
 	records, _ := h.win.Kept()
 	h.mu.Unlock()
@@ -88,6 +89,9 @@ func (h host) Lost(f *recovery.Failure) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.life.Err() == nil {
+		h.failure = f.Err
+	}
 	records, _ := h.win.Kept()
 	f.Progress = h.progressed
 	f.Idle = records == 0

@@ -27,8 +27,9 @@ type settings struct {
 	shared    bool
 }
 
-// WithTLSConfig sets the TLS settings of connections to the server; nil is the default: TLS 1.2 or later, and the
-// system's root certificates. It is an error for an http endpoint, which is plaintext.
+// WithTLSConfig sets the TLS settings of connections to the server, and of token requests unless [WithHTTPClient] is
+// given; nil is the default: TLS 1.2 or later, and the system's root certificates. It is an error for an http endpoint,
+// which is plaintext.
 func WithTLSConfig(c *tls.Config) Option { return func(s *settings) { s.tls = c } }
 
 // WithHTTPClient sets the client for token requests. Its redirect policy is not used: redirects are not followed.

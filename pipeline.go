@@ -3,6 +3,7 @@ package zerobus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime/pprof"
 	"sync"
@@ -61,6 +62,7 @@ type pipeline struct {
 	idle       bool       // the connection's sender sleeps, and must be woken
 	paused     bool       // by a close signal: nothing is sent, acknowledgements still count
 	progressed bool       // the connection brought an acknowledgement
+	failure    error      // why the last try to connect failed, or the last connection ended; nil while there is one
 	since      time.Time  // of the last progress, or of the first message after which some was due
 }
 
@@ -306,7 +308,7 @@ func (p *pipeline) close(ctx context.Context) error {
 		p.abort(errors.Unwrap(err)) // the context's, without this call's name around it
 	}
 	<-p.ended
-	if failure := p.failure(op); failure != nil {
+	if failure := p.failed(op); failure != nil {
 		err = failure
 	}
 	c.err = err
@@ -334,7 +336,7 @@ func (p *pipeline) wait(ctx context.Context, op string, offset int64) error {
 		return err
 	}
 	cause := context.Cause(ctx)
-	e := newError(op, p.table.Name, nil, cause)
+	e := newError(op, p.table.Name, nil, p.waited(ctx))
 	if cause == ErrFlushTimeout {
 		e = newError(op, p.table.Name, ErrFlushTimeout, nil)
 	}
@@ -379,14 +381,25 @@ func (p *pipeline) endedLocked(op string, offset int64) error {
 	return e
 }
 
-// failure returns why the stream has failed, or nil.
-func (p *pipeline) failure(op string) error {
+// failed returns why the stream has failed, or nil.
+func (p *pipeline) failed(op string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.state != StateFailed {
 		return nil
 	}
 	return p.endedLocked(op, -1)
+}
+
+// waited is the cause of ctx, and what the stream was struggling with meanwhile, in words: it is ctx that ended the wait.
+func (p *pipeline) waited(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failure == nil || cause == nil {
+		return cause
+	}
+	return fmt.Errorf("%w; meanwhile the last connection failed: %v", cause, p.failure)
 }
 
 // ending returns why the stream has ended.

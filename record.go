@@ -36,7 +36,8 @@ type Record struct {
 }
 
 // JSON is a record of whatever encoding/json makes of v, which should be an object: a struct or a map. It is encoded by
-// the ingest call.
+// the ingest call. Columns of dates and times want integers (days, microseconds), so give them t.UnixMicro(), not a
+// time.Time, which encodes as text.
 func JSON(v any) Record { return Record{typ: RecordTypeJSON, lazy: true, value: v} }
 
 // JSONString is a record of JSON text. The SDK checks that it is UTF-8; all else is the server's judgement.

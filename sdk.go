@@ -2,9 +2,11 @@ package zerobus
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -53,6 +55,9 @@ func New(serverEndpoint, workspaceURL string, opts ...Option) (*SDK, error) {
 	if err := checkWorkspaceURL(workspaceURL); err != nil {
 		return nil, newError(op, "", ErrInvalidArgument, err)
 	}
+	if k.settings.http == nil && k.settings.tls != nil {
+		k.settings.http = tokenClient(k.settings.tls)
+	}
 	k.log = k.settings.log
 	if k.log == nil {
 		k.log = slog.New(slog.DiscardHandler)
@@ -66,6 +71,15 @@ func New(serverEndpoint, workspaceURL string, opts ...Option) (*SDK, error) {
 		return nil, newError(op, "", ErrInvalidArgument, err)
 	}
 	return k, nil
+}
+
+// tokenClient trusts what connections to the server trust. It keeps no connection between token requests.
+func tokenClient(cfg *tls.Config) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		Proxy:             http.ProxyFromEnvironment,
+		TLSClientConfig:   cfg.Clone(),
+		DisableKeepAlives: true,
+	}}
 }
 
 // checkWorkspaceURL finds slips early. Its errors do not repeat the URL, which may hold a password.
@@ -128,7 +142,7 @@ func (k *SDK) CreateStream(ctx context.Context, table TableProperties, auth Auth
 	case <-ctx.Done():
 		p.abort(context.Cause(ctx))
 		<-p.ended
-		return nil, newError(op, table.Name, nil, context.Cause(ctx))
+		return nil, newError(op, table.Name, nil, p.waited(ctx))
 	}
 	err = p.ending()
 	if err == errAbandoned {

@@ -77,7 +77,7 @@ func (s *Stream) TableName() string { return s.p.table.Name }
 func (s *Stream) Settings() StreamSettings { return s.p.cfg }
 
 // Err returns why the stream has failed, and nil while it has not.
-func (s *Stream) Err() error { return s.p.failure("stream") }
+func (s *Stream) Err() error { return s.p.failed("stream") }
 
 // Unacked returns all records that were ingested and not acknowledged, in order, as they were encoded. It is empty, not
 // nil, when there are none. It works after the stream has ended, as often as it is called; before, it is an

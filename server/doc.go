@@ -1,9 +1,10 @@
 // Package server is an open server for the Zerobus protocol: it takes streams of records over gRPC, makes them durable in a
 // write-ahead log, acknowledges them, and commits them to Delta tables. Embed it in a program or a test:
 //
-//	srv, err := server.New(server.Config{DataDir: dir, GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0"})
+//	srv, err := server.New(ctx, server.Config{DataDir: dir, GRPCListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0"})
+//	if err != nil { … }
 //	go srv.Serve()
-//	defer srv.Shutdown(ctx)
+//	defer srv.Shutdown(context.Background())
 //	err = srv.SQL(ctx, "CREATE TABLE main.default.air_quality (device_name STRING, temp INT, humidity BIGINT) USING DELTA")
 //
 // The command zerobus serve is this package with flags.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/zerobus-go/zerobus/internal/version"
@@ -80,12 +81,12 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 
 	// The ports first: the commonest mistake is found before anything is touched.
-	if s.grpcListener, err = net.Listen("tcp", cfg.GRPCListen); err != nil {
-		return nil, fmt.Errorf("gRPC listener: %w", err)
+	if s.grpcListener, err = listen("gRPC", cfg.GRPCListen); err != nil {
+		return nil, err
 	}
 	undo = append(undo, s.grpcListener.Close)
-	if s.httpListener, err = net.Listen("tcp", cfg.HTTPListen); err != nil {
-		return nil, fmt.Errorf("HTTP listener: %w", err)
+	if s.httpListener, err = listen("HTTP", cfg.HTTPListen); err != nil {
+		return nil, err
 	}
 	undo = append(undo, s.httpListener.Close)
 
@@ -136,6 +137,9 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		scheme = "https"
 		opts = append(opts, grpc.Creds(credentials.NewTLS(tlsConfig)))
 	}
+	if tlsConfig == nil && !(loopback(cfg.GRPCListen) && loopback(cfg.HTTPListen)) {
+		cfg.Logger.Warn("TLS is off on an address that is not loopback: tokens, secrets and records go over the network in plaintext")
+	}
 	s.grpc = grpc.NewServer(opts...)
 	s.gateway.Register(s.grpc)
 
@@ -155,6 +159,17 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}), cfg.Logger)
 	s.http.TLSConfig = tlsConfig
 	return s, nil
+}
+
+func listen(what, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s listener: %w: another server may be running; choose another address", what, err)
+	case err != nil:
+		return nil, fmt.Errorf("%s listener: %w", what, err)
+	}
+	return l, nil
 }
 
 // dialable is the address that a client on this machine can use: an unspecified host becomes loopback.

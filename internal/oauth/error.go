@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,11 +47,19 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// networkError is for a request without a whole answer. It is always worth another try, also after a timeout; whether
-// there is time for one is the caller's affair.
+// networkError is for a request without a whole answer. It is worth another try, also after a timeout; whether there is
+// time for one is the caller's affair. Only a server that cannot be trusted, or speaks no TLS, will be the same again.
 func networkError(endpoint string, err error) *Error {
 	if u := (*url.Error)(nil); errors.As(err, &u) {
 		err = u.Err // without the method and the URL, which we name ourselves
+	}
+	var untrusted *tls.CertificateVerificationError
+	var plaintext tls.RecordHeaderError
+	switch {
+	case errors.As(err, &untrusted):
+		return &Error{Err: fmt.Errorf("post to %s: %w; give the SDK the server's certificate authority", endpoint, err)}
+	case errors.As(err, &plaintext):
+		return &Error{Err: fmt.Errorf("post to %s: %w; is it an http:// URL?", endpoint, err)}
 	}
 	return &Error{Retriable: true, Err: fmt.Errorf("post to %s: %w", endpoint, err)}
 }

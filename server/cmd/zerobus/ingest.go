@@ -17,7 +17,8 @@ func newIngest() *cobra.Command {
 		Long: `Streams the records of files into a table, in order, and returns when all of them are durable. - is standard input;
 files that end in .gz are decompressed.
 
-NDJSON has one JSON object a line, which is sent as it stands. Blank lines are no records.
+NDJSON has one JSON object a line, which is sent as it stands: dates are days since 1970, times microseconds since 1970,
+BINARY is base64. Blank lines are no records.
 
 CSV has the names of columns in its first line. Cells become what their columns need: numbers; true, false, t, f, 1 or 0;
 dates as 2006-01-02 or days since 1970; times as 2006-01-02 15:04:05.999999, with or without a zone, or microseconds since

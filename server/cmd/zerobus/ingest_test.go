@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/zerobus-go/zerobus/server"
+	"github.com/zerobus-go/zerobus/server/internal/catalog"
 	"github.com/zerobus-go/zerobus/server/internal/datadir"
 )
 
@@ -402,6 +403,12 @@ func TestTargetFlags_Order(t *testing.T) {
 	if _, err := dir.Announce(datadir.Running{GRPCEndpoint: "http://g-of-data", WorkspaceURL: "http://w-of-data"}); err != nil {
 		t.Fatal(err)
 	}
+	// What a running server holds. Without it server.json is what a killed server left behind.
+	held, err := catalog.Open(dir.Catalog(), catalog.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
 	for _, tt := range []struct {
 		name  string
 		env   [2]string

@@ -81,6 +81,7 @@ Try it:      zerobus demo
 Serve:       zerobus serve
 Administer:  zerobus sql "CREATE TABLE main.default.t (id BIGINT) USING DELTA"
 Load:        zerobus ingest --table main.default.t FILE.ndjson`,
+		Version:       versionText(),
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -28,7 +28,8 @@ func newPrincipal() *cobra.Command {
 				}
 				w := cmd.OutOrStdout()
 				fmt.Fprintf(w, "name           %s\nclient id      %s\nclient secret  %s\n\n", c.Name, c.ID, c.Secret)
-				fmt.Fprintln(w, "The secret is shown only now. Grants go to the client id or the name.")
+				fmt.Fprintf(w, "export DATABRICKS_CLIENT_ID=%s\nexport DATABRICKS_CLIENT_SECRET=%s\n\n", c.ID, c.Secret)
+				fmt.Fprintln(w, "The secret is shown only now. GRANT takes the id or the name.")
 				return nil
 			})
 		})}

@@ -34,6 +34,9 @@ by semicolons; - reads them from standard input. The first that fails ends the r
 		return administer(cmd, *data, func(api admin.API) error {
 			results, err := api.SQL(cmd.Context(), script)
 			if *asJSON {
+				if results == nil {
+					results = []catalog.Result{}
+				}
 				if perr := printJSON(cmd.OutOrStdout(), results); perr != nil {
 					return perr
 				}

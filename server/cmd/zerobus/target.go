@@ -58,7 +58,7 @@ func (f targetFlags) target() (*target, error) {
 	if t.endpoint == "" && t.workspace == "" {
 		r, err := running(f.data)
 		if errors.Is(err, fs.ErrNotExist) {
-			hint = fmt.Sprintf(" (no server of %s is running)", f.data)
+			hint = fmt.Sprintf(" (no server of %s is running: zerobus serve --data %[1]s runs one)", f.data)
 		} else if err != nil {
 			return nil, err
 		}
@@ -94,14 +94,11 @@ func (f targetFlags) target() (*target, error) {
 
 // running asks a data directory for its server, and does not make the directory.
 func running(data string) (datadir.Running, error) {
-	if _, err := os.Stat(data); err != nil {
-		return datadir.Running{}, err
-	}
-	dir, err := datadir.Open(data)
+	dir, err := datadir.Existing(data)
 	if err != nil {
-		return datadir.Running{}, err
+		return datadir.Running{}, errors.Join(fs.ErrNotExist, err)
 	}
-	return dir.Running()
+	return admin.Running(dir)
 }
 
 // connect makes the SDK. The caller closes it, and the HTTP client's idle connections.

@@ -48,6 +48,19 @@ func Connect(ctx context.Context, dir datadir.Dir, path, engine string) (api API
 	return NewLocal(cat, table.NewTables(l, engine, time.Now), nil), cat.Close, nil
 }
 
+// Running tells where the server of a data directory listens. The error is fs.ErrNotExist when none runs: server.json alone
+// says nothing, since a server that was killed leaves it behind.
+func Running(dir datadir.Dir) (datadir.Running, error) {
+	cat, err := catalog.Open(dir.Catalog(), catalog.Options{LockTimeout: time.Millisecond})
+	if err == nil {
+		return datadir.Running{}, errors.Join(fs.ErrNotExist, cat.Close())
+	}
+	if !errors.Is(err, catalog.ErrLocked) {
+		return datadir.Running{}, err
+	}
+	return dir.Running()
+}
+
 var errNotRunning = errors.New("no server is running")
 
 func running(ctx context.Context, dir datadir.Dir, path string) (*Client, error) {

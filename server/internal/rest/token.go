@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/zerobus-go/zerobus/server/internal/catalog"
@@ -112,6 +113,7 @@ func (s *server) granted(principal, details string) ([]token.Grant, error) {
 		if err != nil {
 			return nil, &detailsError{err.Error()}
 		}
+		var missing []string
 		for _, text := range g.Privileges {
 			p, err := catalog.ParsePrivilege(text)
 			if err != nil {
@@ -122,9 +124,13 @@ func (s *server) granted(principal, details string) ([]token.Grant, error) {
 				return nil, err
 			}
 			if !ok {
-				return nil, &detailsError{fmt.Sprintf(
-					"User is not authorized to the requested authorizations: %s on %s %s is not granted, or there is no such object", p, on.Type(), on)}
+				missing = append(missing, string(p))
 			}
+		}
+		if len(missing) > 0 {
+			need := strings.Join(missing, ", ") + " on " + on.Type() + " " + on.String()
+			return nil, &detailsError{fmt.Sprintf("User is not authorized to the requested authorizations: %s is not granted, or there is no such object; "+
+				"an administrator can run GRANT %s TO `%s`", need, strings.Replace(need, " on ", " ON ", 1), principal)}
 		}
 	}
 	return grants, nil
