@@ -186,10 +186,10 @@ func TestBitmap(t *testing.T) {
 			}
 		}
 		if len(m) > 0 {
-			ones, zeros := b.fill(len(m)), Bitmap(nil).zeros(len(m))
+			ones := b.fill(len(m))
 			for i := range m {
-				if !ones.Get(i) || zeros.Get(i) {
-					rt.Fatalf("bit %d of ones is %v, of zeros %v", i, ones.Get(i), zeros.Get(i))
+				if !ones.Get(i) {
+					rt.Fatalf("bit %d of ones is not set", i)
 				}
 			}
 		}

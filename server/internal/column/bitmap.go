@@ -34,9 +34,6 @@ func (b Bitmap) fill(n int) Bitmap {
 	return b
 }
 
-// zeros makes a bitmap of n zeros in b's memory.
-func (b Bitmap) zeros(n int) Bitmap { return appendZeros(b[:0], bitmapLen(n)) }
-
 // truncate keeps the first n bits.
 func (b Bitmap) truncate(n int) Bitmap {
 	b = b[:bitmapLen(n)]

@@ -56,7 +56,7 @@ func (t *Table) due() (time.Duration, bool) {
 		return 0, true
 	case t.pending.empty():
 		return forever, !t.closing
-	case t.closing, len(t.flushes) > 0, t.pending.bytes >= t.set.opts.CommitBytes:
+	case t.closing, t.hurried(), len(t.flushes) > 0, t.pending.bytes >= t.set.opts.CommitBytes:
 		return 0, true
 	}
 	return max(0, t.set.opts.CommitInterval-t.set.now().Sub(t.pending.since)), true

@@ -192,3 +192,43 @@ func TestPending_SmallChunksAreCopiedTogether(t *testing.T) {
 		t.Errorf("row 19 has id %d", got)
 	}
 }
+
+// Memory that is used up is a reason to commit, however long the interval is: by one table alone, and by many that each have
+// little.
+func TestAppend_ShortMemoryIsAReasonToCommit(t *testing.T) {
+	h := newHouse(t)
+	a := h.start(Options{CommitInterval: time.Hour, MemoryBytes: 64 << 10})
+	tables := []string{"t", "u", "v", "w", "x"}
+	for _, name := range tables {
+		a.sql("CREATE TABLE main.default." + name + " (id BIGINT)")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	add := func(name string, from int64) {
+		n := tName
+		n.Table = name
+		tab := a.open(n)
+		done := make(chan error, 1)
+		if err := tab.Append(ctx, ids(tab, from, 500), func(err error) { done <- err }); err != nil {
+			t.Fatalf("table %s, row %d: %v", name, from, err)
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range int64(40) {
+		add("t", i*500)
+	}
+	for i := range int64(10) {
+		for _, name := range tables[1:] {
+			add(name, i*500)
+		}
+	}
+	a.stop()
+	h.want(tName, 20_000)
+	for _, name := range tables[1:] {
+		n := tName
+		n.Table = name
+		h.want(n, 5_000)
+	}
+}

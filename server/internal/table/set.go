@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zerobus-go/zerobus/schema"
@@ -62,7 +63,8 @@ type Set struct {
 	now     func() time.Time
 
 	memory      *semaphore.Weighted
-	tableMemory int64 // what one table may take of it: half, so that one that cannot commit does not stop the others
+	short       atomic.Int64 // calls that wait for memory
+	tableMemory int64        // what one table may take of it: half, so that one that cannot commit does not stop the others
 
 	mu     sync.Mutex // guards the following
 	open   map[[16]byte]*entry
@@ -299,6 +301,21 @@ func (s *Set) Drop(id [16]byte) {
 		}
 	}
 	s.wal.Forget(wal.TableID(id))
+}
+
+// signal has all committers look again.
+func (s *Set) signal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.open {
+		select {
+		case <-e.ready:
+			if e.table != nil {
+				e.table.signal()
+			}
+		default: // being opened: it has nothing yet
+		}
+	}
 }
 
 // Flush commits everything that is durable in one table, when it is open.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zerobus-go/zerobus/schema"
@@ -38,6 +39,7 @@ type Table struct {
 	base   *delta.Snapshot     // the snapshot that schema was read from
 	sign   uint64              // the signature of schema
 	memory *semaphore.Weighted // this table's part of the budget
+	short  atomic.Int64        // calls that wait for memory of this table
 	log    *slog.Logger
 
 	chunks   sync.Pool // *column.Chunk
@@ -133,18 +135,34 @@ func (t *Table) Append(ctx context.Context, c *column.Chunk, durable func(error)
 	return err
 }
 
-// reserve takes the chunk's size from this table's and the server's budget.
+// reserve takes the chunk's size from this table's and the server's budget. While a call waits for memory, tables commit what
+// they have instead of waiting for more of it.
 func (t *Table) reserve(ctx context.Context, c *column.Chunk) (int64, error) {
 	size := min(int64(c.Bytes())+frame(c), t.set.tableMemory)
-	if err := t.memory.Acquire(ctx, size); err != nil {
-		return 0, context.Cause(ctx)
+	if !t.memory.TryAcquire(size) {
+		t.short.Add(1)
+		t.signal()
+		err := t.memory.Acquire(ctx, size)
+		t.short.Add(-1)
+		if err != nil {
+			return 0, context.Cause(ctx)
+		}
 	}
-	if err := t.set.memory.Acquire(ctx, size); err != nil {
-		t.memory.Release(size)
-		return 0, context.Cause(ctx)
+	if !t.set.memory.TryAcquire(size) {
+		t.set.short.Add(1)
+		t.set.signal()
+		err := t.set.memory.Acquire(ctx, size)
+		t.set.short.Add(-1)
+		if err != nil {
+			t.memory.Release(size)
+			return 0, context.Cause(ctx)
+		}
 	}
 	return size, nil
 }
+
+// hurried tells that somebody waits for memory that this table's rows may hold.
+func (t *Table) hurried() bool { return t.short.Load() > 0 || t.set.short.Load() > 0 }
 
 // frame is what a chunk costs beside its values, in bytes: some objects, and a vector of about 256 bytes a column.
 func frame(c *column.Chunk) int64 { return 1<<10 + 256*int64(len(c.Cols)) }
@@ -172,7 +190,7 @@ func (t *Table) absorb(c *column.Chunk, seq uint64, size int64) {
 		size = min(size, frame(c))
 		t.pending.memory -= size
 	}
-	wake := first || t.pending.bytes >= t.set.opts.CommitBytes
+	wake := first || t.hurried() || t.pending.bytes >= t.set.opts.CommitBytes
 	t.mu.Unlock()
 	if reusable {
 		t.release(size)
