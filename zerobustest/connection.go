@@ -37,6 +37,7 @@ type Request struct {
 // Connection is one opened stream: its log, and the means to act on it.
 type Connection struct {
 	server   *Server
+	socket   *socket
 	stream   grpc.ServerStream
 	ctx      context.Context // of the stream: done when either side has ended it
 	behavior Behavior
@@ -44,18 +45,19 @@ type Connection struct {
 	metadata metadata.MD
 
 	ending  sync.Once
-	over    chan struct{} // closed at the end of the connection, once verdict says how it ends
+	over    chan struct{} // closed when the connection shall end, once verdict says how
 	verdict error
+	ended   chan struct{} // closed when it has ended: once done is set
 
 	stopping sync.Once
 	stop     chan struct{}  // closed when no more requests shall be read
 	acting   sync.WaitGroup // steps of offsets that run
 
-	// sending is held while a response is sent: a stream takes one at a time. It is taken before server.mu.
+	// sending is held while a response is sent: a stream takes one at a time. It is taken before server.mu. A client that
+	// does not read can hold up who has it, so the end of the connection does not wait for it: gRPC allows a SendMsg that
+	// runs when the handler returns, and ends it.
 	sending sync.Mutex
-	// The following are guarded by sending.
-	returned bool  // the handler has returned, or is about to: nothing may be sent
-	told     int64 // the highest offset that was acknowledged to the client, or -1
+	told    int64 // the highest offset that was acknowledged to the client, or -1; guarded by sending
 
 	// The following are guarded by server.mu.
 	create   *Create
@@ -64,7 +66,7 @@ type Connection struct {
 	durable  int   // requests whose records are in server.records
 	late     []lateAck
 	closed   bool // the client sends no more
-	done     bool
+	done     bool // and nothing becomes durable any more
 	err      error
 }
 
@@ -76,44 +78,46 @@ type lateAck struct {
 
 // serve runs one stream from beginning to end. It returns with the first verdict; a reader that still waits for a
 // request then gets an error from the stream and ends too.
-func (s *Server) serve(stream grpc.ServerStream) error {
+func (s *Server) serve(k *socket, stream grpc.ServerStream) error {
 	md, _ := metadata.FromIncomingContext(stream.Context())
 	c := &Connection{
 		server:   s,
+		socket:   k,
 		stream:   stream,
 		ctx:      stream.Context(),
 		metadata: md.Copy(),
 		over:     make(chan struct{}),
+		ended:    make(chan struct{}),
 		stop:     make(chan struct{}),
 		told:     -1,
 		acked:    -1,
 	}
 	s.mu.Lock()
 	c.number = len(s.connections)
-	c.behavior = s.next(c.header(tableHeader))
+	if err := s.authorize(c.metadata); err != nil {
+		c.behavior = refuseAtOnce(err)
+	} else {
+		c.behavior = s.next(c.header(tableHeader))
+	}
 	s.connections = append(s.connections, c)
 	s.tell()
 	s.mu.Unlock()
 
-	err := c.behavior.atOnce
-	if err != nil {
-		c.end(err)
+	if c.behavior.refused {
+		c.end(c.behavior.atOnce)
 	} else {
 		s.running.Go(c.read)
-		select {
-		case <-c.over:
-			err = c.verdict
-		case <-c.ctx.Done():
-			err = status.FromContextError(c.ctx.Err()).Err()
-		}
 	}
-
-	c.sending.Lock()
-	c.returned = true
-	c.sending.Unlock()
+	select {
+	case <-c.over:
+	case <-c.ctx.Done():
+		c.end(status.FromContextError(c.ctx.Err()).Err())
+	}
+	err := c.verdict
 
 	s.mu.Lock()
 	c.done, c.err = true, err
+	close(c.ended)
 	s.tell()
 	s.mu.Unlock()
 	return err
@@ -121,6 +125,8 @@ func (s *Server) serve(stream grpc.ServerStream) error {
 
 // read takes the requests one after the other. It is the only goroutine that reads from the stream.
 func (c *Connection) read() {
+	// A function of the test that calls t.FailNow ends this goroutine. The client shall not wait for it.
+	defer c.end(status.Error(codes.Internal, "the script did not return"))
 	if !c.behavior.lateHeaders {
 		// Some clients send nothing before they have the headers.
 		if err := c.stream.SendHeader(nil); err != nil {
@@ -172,7 +178,7 @@ func (c *Connection) open(b []byte) error {
 	case r.Create.Table == "":
 		return invalid("table name is empty")
 	case header != "" && header != r.Create.Table:
-		return invalid("table name %q differs from the header's, %q", r.Create.Table, header)
+		return invalid("table name %q differs from the header's", r.Create.Table)
 	case r.Create.HasType && r.Create.Type != wire.Proto && r.Create.Type != wire.JSON:
 		return invalid("Record type is not specified")
 	case r.Create.Type != wire.JSON && len(r.Create.Descriptor) == 0:
@@ -226,6 +232,9 @@ func (c *Connection) take(b []byte) error {
 		return invalid("malformed batch at offset %d: %v", r.Offset, err)
 	}
 
+	if err := c.validate(request.Records); err != nil {
+		return c.refuse(r.Offset, err)
+	}
 	c.server.mu.Lock()
 	c.requests = append(c.requests, request)
 	c.settle()
@@ -318,7 +327,9 @@ func (c *Connection) act(actions []Action) {
 		if c.isOver() {
 			return
 		}
-		a(c)
+		if a != nil {
+			a(c)
+		}
 	}
 }
 

@@ -18,15 +18,19 @@ import (
 func (c *Connection) ack(offset int64, always bool) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	if c.returned || c.isOver() || offset <= c.told && !always {
+	if c.isOver() || offset <= c.told && !always {
 		return
 	}
-	c.told = max(c.told, offset)
 	c.server.mu.Lock()
+	if c.done { // since we looked
+		c.server.mu.Unlock()
+		return
+	}
 	c.acked = max(c.acked, offset)
 	c.settle()
 	c.server.tell()
 	c.server.mu.Unlock()
+	c.told = max(c.told, offset)
 	c.transmit(wire.AppendResponse(nil, wire.Response{Kind: wire.ResponseAck, AckUpTo: offset, HasAck: true}))
 }
 
@@ -34,7 +38,7 @@ func (c *Connection) ack(offset int64, always bool) {
 //
 // c.sending is held.
 func (c *Connection) transmit(response []byte) {
-	if c.returned || c.isOver() {
+	if c.isOver() {
 		return
 	}
 	out := wire.Outgoing{Buffers: mem.BufferSlice{mem.SliceBuffer(response)}}
@@ -45,7 +49,8 @@ func (c *Connection) transmit(response []byte) {
 
 func (c *Connection) send(r wire.Response) { c.Send(wire.AppendResponse(nil, r)) }
 
-// Send sends bytes as a response, whatever they are. After the end of the connection it does nothing.
+// Send sends bytes as a response, whatever they are. After the end of the connection it does nothing, like everything
+// else that sends. Where the client does not read, sending waits for it, until the connection ends.
 func (c *Connection) Send(response []byte) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
@@ -75,11 +80,19 @@ func (c *Connection) CloseSignalNow() {
 	c.send(wire.Response{Kind: wire.ResponseClose})
 }
 
-// Kill breaks the TCP connection at once, and with it all streams on it. Responses that have not left yet are lost.
-func (c *Connection) Kill() { kill(c.ctx) }
+// Kill breaks the TCP connection at once, and with it all streams on it. Responses that have not left yet are lost. It
+// returns when the stream has ended of it. On a connection that has ended, it still breaks the TCP connection, where
+// other streams may be.
+func (c *Connection) Kill() {
+	c.socket.kill()
+	<-c.ended // so that nothing that a step does next counts
+}
 
 // StopReading reads no more requests, but for one that may be waited for already.
 func (c *Connection) StopReading() { c.stopping.Do(func() { close(c.stop) }) }
+
+// Done returns a channel that is closed when the connection has ended, whoever ended it, and [Connection.Ended] tells.
+func (c *Connection) Done() <-chan struct{} { return c.ended }
 
 // Number returns the connection's place among all of the server's, from 0.
 func (c *Connection) Number() int { return c.number }
@@ -97,14 +110,15 @@ func (c *Connection) Create() (Create, bool) {
 	return *c.create, true
 }
 
-// Requests returns the requests with records that were received, in order.
+// Requests returns the requests with records that were received, in order, but for one that broke a rule or that
+// [Server.Validate] refused.
 func (c *Connection) Requests() []Request {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
 	return slices.Clone(c.requests)
 }
 
-// Records returns the records that were received, acknowledged or not, in order.
+// Records returns the records of [Connection.Requests], acknowledged or not.
 func (c *Connection) Records() [][]byte {
 	var all [][]byte
 	for _, r := range c.Requests() {

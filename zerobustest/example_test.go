@@ -2,6 +2,8 @@ package zerobustest_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log"
 	"time"
@@ -91,4 +93,73 @@ func ExampleServer_Script() {
 	// {"n":2}
 	// {"n":3}
 	// {"n":4}
+}
+
+// Credentials are checked as the service does it.
+func ExampleAuthentic() {
+	srv := zerobustest.New(zerobustest.Authentic())
+	defer srv.Close()
+	srv.AcceptOnly("id", "secret")
+
+	ctx := context.Background()
+	sdk, err := zerobus.New(srv.Endpoint(), srv.WorkspaceURL())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer sdk.Close()
+	open := func(auth zerobus.Auth) error {
+		stream, err := sdk.CreateStream(ctx, zerobus.Table("main.default.events"), auth)
+		if err != nil {
+			return err
+		}
+		return stream.Close(ctx)
+	}
+	fmt.Println("good:", open(zerobus.ClientCredentials{ID: "id", Secret: "secret"}))
+	fmt.Println("wrong secret:", errors.Is(open(zerobus.ClientCredentials{ID: "id", Secret: "x"}), zerobus.ErrAuth))
+	fmt.Println("made up:", errors.Is(open(zerobus.StaticHeaders{{Name: "authorization", Value: "Bearer x"}}), zerobus.ErrAuth))
+	fmt.Println(srv.Log())
+	// Output:
+	// good: <nil>
+	// wrong secret: true
+	// made up: true
+	// connection 0: table "main.default.events", JSON, requests: 0, records: 0, nothing acknowledged, half-closed, ended OK
+	// connection 1: no stream created, ended Unauthenticated "Invalid token: it was not issued by this workspace"
+}
+
+// A record that the table does not take ends its stream. What came before it is durable.
+func ExampleServer_Validate() {
+	srv := zerobustest.New()
+	defer srv.Close()
+	srv.Validate("main.default.events", func(record []byte) error {
+		if !json.Valid(record) {
+			return errors.New("expected value at line 1 column 1")
+		}
+		return nil
+	})
+
+	ctx := context.Background()
+	sdk, err := zerobus.New(srv.Endpoint(), srv.WorkspaceURL())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer sdk.Close()
+	stream, err := sdk.CreateStream(ctx, zerobus.Table("main.default.events"), zerobus.ClientCredentials{ID: "id", Secret: "secret"},
+		zerobus.WithMaxBatchRecords(1)) // so that only the bad record is refused, and none that shares its request
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, rec := range []string{`{"n":0}`, `{"n":1}`, `oops`, `{"n":3}`} {
+		if _, err := stream.Ingest(ctx, zerobus.JSONString(rec)); err != nil {
+			break // the stream may have ended already
+		}
+	}
+	err = stream.Close(ctx)
+	fmt.Println("retriable:", zerobus.IsRetriable(err))
+	for _, rec := range srv.Records("main.default.events") {
+		fmt.Printf("%s\n", rec)
+	}
+	// Output:
+	// retriable: false
+	// {"n":0}
+	// {"n":1}
 }

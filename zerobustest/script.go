@@ -7,9 +7,10 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Behavior is what one connection does. It may be used for many.
+// Behavior is what one connection does. It may be used for many. The zero Behavior is Accept().
 type Behavior struct {
-	atOnce      error // ends the connection before anything is read
+	refused     bool  // ends before anything is read, with atOnce
+	atOnce      error // nil for OK
 	lateHeaders bool
 	ackAll      bool
 	ackDelay    time.Duration
@@ -28,9 +29,11 @@ type timed struct {
 // Accept is a connection that creates its stream and then does what the steps say, and nothing else: it acknowledges
 // nothing unless told to.
 func Accept(steps ...Step) Behavior {
-	b := Behavior{onOffset: map[int64][]Action{}}
+	var b Behavior
 	for _, step := range steps {
-		step(&b)
+		if step != nil {
+			step(&b)
+		}
 	}
 	return b
 }
@@ -42,15 +45,18 @@ func Refuse(code codes.Code, text string) Behavior {
 
 // RefuseAtOnce is a connection that ends with an error and no headers, before it reads a thing.
 func RefuseAtOnce(code codes.Code, text string) Behavior {
-	return Behavior{atOnce: status.Error(code, text)}
+	return refuseAtOnce(status.Error(code, text))
 }
+
+func refuseAtOnce(err error) Behavior { return Behavior{refused: true, atOnce: err} }
 
 // Silent is a connection that never answers the creation of its stream.
 func Silent() Behavior {
 	return Accept(OnCreate(Hang()))
 }
 
-// Step is one line of a connection's script: when something happens, do something.
+// Step is one line of a connection's script: when something happens, do something. A nil Step does nothing. To wait
+// for a duration that is not positive is not to wait.
 type Step func(*Behavior)
 
 // AckAll acknowledges every request as soon as it arrives, but for those that an [On] step is about.
@@ -79,7 +85,12 @@ func OnCreate(actions ...Action) Step {
 // On acts when the request with the offset arrives: an offset of the connection, from 0, where a batch has one. Actions
 // of different steps run beside each other, and while further requests arrive.
 func On(offset int64, actions ...Action) Step {
-	return func(b *Behavior) { b.onOffset[offset] = append(b.onOffset[offset], actions...) }
+	return func(b *Behavior) {
+		if b.onOffset == nil {
+			b.onOffset = map[int64][]Action{}
+		}
+		b.onOffset[offset] = append(b.onOffset[offset], actions...)
+	}
 }
 
 // OnClose acts when the client has said that it sends no more, and before the connection ends for that.
@@ -92,7 +103,8 @@ func After(d time.Duration, actions ...Action) Step {
 	return func(b *Behavior) { b.after = append(b.after, timed{d, actions}) }
 }
 
-// Action is something that a connection does. The actions of a step run in order, until one ends the connection.
+// Action is something that a connection does. The actions of a step run in order, until one ends the connection. A nil
+// Action does nothing.
 type Action func(*Connection)
 
 // Ack acknowledges everything up to and with the offset.
@@ -121,6 +133,9 @@ func Send(response []byte) Action { return func(c *Connection) { c.Send(response
 // millisecond is certain to be enough.
 func Kill() Action { return func(c *Connection) { c.Kill() } }
 
+// GoAway is [Server.GoAway]: it tells the clients on all TCP connections, not this one's only.
+func GoAway() Action { return func(c *Connection) { c.server.GoAway() } }
+
 // StopReading reads no more requests, so that the client is held up by flow control. What was sent can still be
 // acknowledged.
 func StopReading() Action { return func(c *Connection) { c.StopReading() } }
@@ -131,5 +146,6 @@ func Wait(d time.Duration) Action { return func(c *Connection) { c.wait(d) } }
 // Hang waits until the connection ends.
 func Hang() Action { return func(c *Connection) { <-c.ctx.Done() } }
 
-// Do calls f, which may wait, but not for longer than the connection lives: [Server.Close] waits for it.
+// Do calls f, which may wait, but not for longer than the connection lives, which [Connection.Done] tells:
+// [Server.Close] waits for f, so f must not call that.
 func Do(f func(*Connection)) Action { return f }

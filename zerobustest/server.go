@@ -4,55 +4,58 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/test/bufconn"
-
-	"github.com/zerobus-go/zerobus/internal/wire"
 )
-
-// maxMessage is above every request that the protocol allows, so that one that is too large is answered by us.
-const maxMessage = 64 << 20
 
 // Server is a Zerobus server and the token endpoint of its workspace.
 type Server struct {
-	grpc     *grpc.Server
-	listener *listener
-	web      *httptest.Server // nil in memory
-	mux      *http.ServeMux
-	endpoint string
-	dial     func(context.Context, string) (net.Conn, error)
-	roots    *x509.CertPool // nil without TLS
+	listener    net.Listener
+	credentials []grpc.ServerOption // for TLS
+	web         *httptest.Server    // nil in memory
+	mux         *http.ServeMux
+	endpoint    string
+	dial        func(context.Context, string) (net.Conn, error)
+	roots       *x509.CertPool // nil without TLS
+	authentic   bool
 
-	running sync.WaitGroup // goroutines of connections
+	ctx      context.Context // done from the beginning of Close
+	cancel   context.CancelFunc
+	accepted chan struct{}  // closed when no more TCP connections are accepted
+	running  sync.WaitGroup // goroutines of TCP connections and of streams; only those that run add some after Close
 
 	mu sync.Mutex
 	// The following are guarded by mu.
 	changed     chan struct{} // closed and replaced whenever a test might see something new
+	sockets     map[*socket]struct{}
 	connections []*Connection
 	script      []Behavior
 	byTable     map[string][]Behavior
 	otherwise   Behavior
 	records     map[string][][]byte // the durable ones, by table
+	validators  map[string]func([]byte) error
 
 	tokenRequests []TokenRequest
 	answerToken   http.HandlerFunc // answers, once the request is recorded
+	tokens        map[string]*token
+	tokenLifetime time.Duration
 }
 
-// An Option changes what [New] makes.
+// An Option changes what [New] makes. Nil changes nothing.
 type Option func(*config)
 
 type config struct {
-	inMemory bool
-	tls      bool
+	inMemory  bool
+	tls       bool
+	authentic bool
 }
 
 // InMemory makes a server without sockets. Clients reach it by [Server.Dialer] and [Server.HTTPClient] only. It is for
@@ -66,44 +69,52 @@ func TLS() Option { return func(c *config) { c.tls = true } }
 func New(opts ...Option) *Server {
 	var cfg config
 	for _, o := range opts {
-		o(&cfg)
+		if o != nil {
+			o(&cfg)
+		}
 	}
 	if cfg.inMemory && cfg.tls {
 		panic("zerobustest: a server in memory has no TLS")
 	}
 	s := &Server{
-		mux:       http.NewServeMux(),
-		changed:   make(chan struct{}),
-		byTable:   map[string][]Behavior{},
-		otherwise: Accept(AckAll()),
-		records:   map[string][][]byte{},
+		mux:        http.NewServeMux(),
+		authentic:  cfg.authentic,
+		accepted:   make(chan struct{}),
+		changed:    make(chan struct{}),
+		sockets:    map[*socket]struct{}{},
+		byTable:    map[string][]Behavior{},
+		otherwise:  Accept(AckAll()),
+		records:    map[string][][]byte{},
+		validators: map[string]func([]byte) error{},
 
-		answerToken: grant,
+		tokens:        map[string]*token{},
+		tokenLifetime: time.Hour,
 	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.answerToken = s.grant
 	s.mux.HandleFunc("POST /oidc/v1/token", s.serveToken)
 	if cfg.inMemory {
-		s.startInMemory()
+		s.listenInMemory()
 	} else {
-		s.start(cfg.tls)
+		s.listen(cfg.tls)
 	}
-	go s.grpc.Serve(s.listener) // ends in Close, which is where its error comes from
+	go s.accept()
 	return s
 }
 
-func (s *Server) startInMemory() {
+func (s *Server) listenInMemory() {
 	pipe := bufconn.Listen(1 << 20)
-	s.listener = &listener{Listener: pipe}
+	s.listener = pipe
 	s.dial = func(ctx context.Context, _ string) (net.Conn, error) { return pipe.DialContext(ctx) }
 	s.endpoint = "http://zerobustest"
-	s.grpc = s.newGRPC()
 }
 
-func (s *Server) start(useTLS bool) {
+func (s *Server) listen(useTLS bool) {
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(fmt.Sprintf("zerobustest: listen on a free port: %v", err))
 	}
-	s.listener = &listener{Listener: socket}
+	s.listener = socket
 	s.dial = func(ctx context.Context, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", socket.Addr().String())
 	}
@@ -111,39 +122,28 @@ func (s *Server) start(useTLS bool) {
 	if !useTLS {
 		s.web.Start()
 		s.endpoint = "http://" + socket.Addr().String()
-		s.grpc = s.newGRPC()
 		return
 	}
 	s.web.StartTLS()
 	s.roots = x509.NewCertPool()
 	s.roots.AddCert(s.web.Certificate())
 	s.endpoint = "https://" + socket.Addr().String()
-	s.grpc = s.newGRPC(grpc.Creds(credentials.NewServerTLSFromCert(&s.web.TLS.Certificates[0])))
+	s.credentials = []grpc.ServerOption{grpc.Creds(credentials.NewServerTLSFromCert(&s.web.TLS.Certificates[0]))}
 }
 
-func (s *Server) newGRPC(opts ...grpc.ServerOption) *grpc.Server {
-	server := grpc.NewServer(append(opts,
-		grpc.ForceServerCodecV2(wire.Codec()),
-		grpc.MaxRecvMsgSize(maxMessage),
-		grpc.MaxConcurrentStreams(math.MaxUint32),
-		grpc.WaitForHandlers(true),
-	)...)
-	service, method := wire.Service, strings.TrimPrefix(wire.Method, "/"+wire.Service+"/")
-	server.RegisterService(&grpc.ServiceDesc{
-		ServiceName: service,
-		Streams: []grpc.StreamDesc{{
-			StreamName:    method,
-			ServerStreams: true,
-			ClientStreams: true,
-			Handler:       func(_ any, stream grpc.ServerStream) error { return s.serve(stream) },
-		}},
-	}, nil)
-	return server
-}
-
-// Close ends all connections and waits until nothing of the server is left. What it recorded stays readable.
+// Close ends all connections and waits until nothing of the server is left, so an action of a script must not call it.
+// What the server recorded stays readable, and all other methods may still be called. Close may be called more than
+// once.
 func (s *Server) Close() {
-	s.grpc.Stop()
+	s.cancel()
+	s.listener.Close()
+	<-s.accepted
+	// Sockets are closed here, before gRPC does so: it would wait for clients that connected and then said nothing.
+	s.mu.Lock()
+	for k := range s.sockets {
+		k.Close()
+	}
+	s.mu.Unlock()
 	s.running.Wait()
 	if s.web != nil {
 		s.web.CloseClientConnections()
@@ -168,7 +168,7 @@ func (s *Server) Dialer() func(ctx context.Context, addr string) (net.Conn, erro
 // HTTPClient returns a client that reaches the workspace, also in memory, and trusts its certificate.
 func (s *Server) HTTPClient() *http.Client {
 	if s.web == nil {
-		return &http.Client{Transport: direct{s.mux}}
+		return &http.Client{Transport: direct{s}}
 	}
 	return s.web.Client()
 }
@@ -180,7 +180,7 @@ func (s *Server) RootCAs() *x509.CertPool { return s.roots }
 func (s *Server) Workspace() *http.ServeMux { return s.mux }
 
 // Script appends to what the next connections do, in the order in which clients open them. Every opened stream is a
-// connection in this sense, also when several share one TCP connection.
+// connection in this sense, also when several share one TCP connection; one that [Authentic] refuses takes none.
 func (s *Server) Script(behaviors ...Behavior) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -218,7 +218,8 @@ func (s *Server) next(table string) Behavior {
 }
 
 // Records returns the table's durable records, in the order in which they became so. A record is durable from just
-// before its acknowledgement is sent; one that was not acknowledged is found in the log of its [Connection] only.
+// before its acknowledgement is sent; one that was not acknowledged is found in the log of its [Connection] only. The
+// bytes are the server's own: change none.
 func (s *Server) Records(table string) [][]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -247,6 +248,9 @@ func (s *Server) Connections() []*Connection {
 
 // WaitConnection returns the connection with the number i, counted from 0, as soon as there is one.
 func (s *Server) WaitConnection(ctx context.Context, i int) (*Connection, error) {
+	if i < 0 {
+		return nil, fmt.Errorf("zerobustest: there is no connection %d: they count from 0", i)
+	}
 	var c *Connection
 	err := s.WaitFor(ctx, func() bool {
 		all := s.Connections()

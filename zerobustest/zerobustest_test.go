@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -50,24 +51,37 @@ func newServer(t testing.TB, opts ...Option) *Server {
 // dial connects and opens an RPC, but sends nothing.
 func dial(t testing.TB, s *Server, header ...string) *client {
 	t.Helper()
+	return dialBy(t, s, s.Dialer(), header...)
+}
+
+// dialBy is dial over connections of the test's making.
+func dialBy(t testing.TB, s *Server, dialer func(context.Context, string) (net.Conn, error), header ...string) *client {
+	t.Helper()
 	creds := insecure.NewCredentials()
 	if s.RootCAs() != nil {
 		creds = credentials.NewTLS(&tls.Config{RootCAs: s.RootCAs(), ServerName: "127.0.0.1"})
 	}
-	conn, err := grpc.NewClient("passthrough:///server", grpc.WithTransportCredentials(creds), grpc.WithContextDialer(s.Dialer()),
+	conn, err := grpc.NewClient("passthrough:///server", grpc.WithTransportCredentials(creds), grpc.WithContextDialer(dialer),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec())))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return (&client{t: t, conn: conn}).another(header...)
+}
+
+// another opens an RPC on the same channel.
+func (c *client) another(header ...string) *client {
+	t, conn := c.t, c.conn
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	ctx = metadata.AppendToOutgoingContext(ctx, header...)
 	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, wire.Method)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{t, conn, stream, cancel}
-	t.Cleanup(c.close)
-	return c
+	opened := &client{t, conn, stream, cancel}
+	t.Cleanup(opened.close)
+	return opened
 }
 
 func (c *client) close() {
