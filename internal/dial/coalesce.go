@@ -10,14 +10,16 @@ import (
 
 // coalescing is TLS whose records leave together. crypto/tls makes a system call for every record, that is for every
 // 16 KiB; gRPC writes half a megabyte at a time. Gathering the records of one such write saves 31 of 32 calls, and
-// brings some 10 to 20 % more throughput.
+// brings some 10 to 20 % more throughput. It also tells how handshakes end, which nothing above it sees.
 type coalescing struct {
 	credentials.TransportCredentials
+	faults *Faults // of all clones; nil when nobody wants to know
 }
 
 func (c coalescing) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	out := &gatherer{Conn: raw}
 	conn, info, err := c.TransportCredentials.ClientHandshake(ctx, authority, out)
+	c.faults.record(err)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -25,7 +27,7 @@ func (c coalescing) ClientHandshake(ctx context.Context, authority string, raw n
 }
 
 func (c coalescing) Clone() credentials.TransportCredentials {
-	return coalescing{c.TransportCredentials.Clone()}
+	return coalescing{c.TransportCredentials.Clone(), c.faults}
 }
 
 // coalescedConn is the plaintext end: it tells the gatherer where a write begins and ends. Like gRPC's transport, it

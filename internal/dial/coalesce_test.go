@@ -59,7 +59,7 @@ func tlsPair(t *testing.T) (client net.Conn, network *countingConn, server *tls.
 	network = &countingConn{Conn: raw}
 	roots := x509.NewCertPool()
 	roots.AddCert(web.Certificate())
-	creds, err := transportCredentials(Endpoint{Host: "127.0.0.1", Port: "443"}, &tls.Config{RootCAs: roots})
+	creds, err := transportCredentials(Endpoint{Host: "127.0.0.1", Port: "443"}, &tls.Config{RootCAs: roots}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

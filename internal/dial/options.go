@@ -42,18 +42,32 @@ type Settings struct {
 	// UserAgent is put before gRPC's own.
 	UserAgent string
 
-	// Dialer replaces the TCP dialer, and with it the proxy of the environment. It is for tests.
+	// Proxies may put an HTTP proxy between us and the server. Nil means none: the environment is not consulted here.
+	// An https proxy is verified with TLS, as the server is.
+	Proxies *Proxies
+
+	// Dialer replaces the TCP dialer, and with it Proxies.
 	Dialer func(ctx context.Context, addr string) (net.Conn, error)
+
+	// Faults, unless nil, is told how TLS handshakes end.
+	Faults *Faults
 }
 
 // Options returns the options of a channel to ep. The channel's default codec is [wire.Codec].
 func Options(ep Endpoint, s Settings) ([]grpc.DialOption, error) {
-	creds, err := transportCredentials(ep, s.TLS)
+	creds, err := transportCredentials(ep, s.TLS, s.Faults)
 	if err != nil {
 		return nil, err
 	}
+	dialer := s.Dialer
+	if dialer == nil {
+		dialer = s.Proxies.Dialer(dialTCP, s.TLS, s.UserAgent)
+	}
 	opts := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
+		// A dialer of ours also turns off gRPC's own proxies, which know HTTPS_PROXY and NO_PROXY only and never serve
+		// loopback addresses (resolver_wrapper.go in gRPC).
+		grpc.WithContextDialer(s.Faults.dialer(dialer)),
 		grpc.WithDisableRetry(),         // a stream is not a call that can be repeated, and its messages must not be kept twice
 		grpc.WithDisableServiceConfig(), // nothing in DNS decides how we behave
 		grpc.WithDisableHealthCheck(),
@@ -77,13 +91,16 @@ func Options(ep Endpoint, s Settings) ([]grpc.DialOption, error) {
 	if s.UserAgent != "" {
 		opts = append(opts, grpc.WithUserAgent(s.UserAgent))
 	}
-	if s.Dialer != nil {
-		opts = append(opts, grpc.WithContextDialer(s.Dialer))
-	}
 	return opts, nil
 }
 
-func transportCredentials(ep Endpoint, cfg *tls.Config) (credentials.TransportCredentials, error) {
+// dialTCP has the keep-alive probes of Go, every 15 s, so that a connection through NAT is not forgotten while a stream
+// has nothing to say. gRPC's own dialer leaves them to the system, which sends the first after two hours.
+func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", addr)
+}
+
+func transportCredentials(ep Endpoint, cfg *tls.Config, faults *Faults) (credentials.TransportCredentials, error) {
 	if ep.Plaintext {
 		if cfg != nil {
 			return nil, errors.New("TLS settings are given for an http endpoint, which is plaintext; make it https")
@@ -104,5 +121,5 @@ func transportCredentials(ep Endpoint, cfg *tls.Config) (credentials.TransportCr
 	if cfg.MaxVersion != 0 && cfg.MaxVersion < cfg.MinVersion {
 		return nil, errors.New("the TLS settings allow no version from 1.2 on; leave MaxVersion empty or raise it")
 	}
-	return coalescing{credentials.NewTLS(cfg)}, nil
+	return coalescing{credentials.NewTLS(cfg), faults}, nil
 }
