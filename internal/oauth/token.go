@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/url"
@@ -43,16 +44,34 @@ type Token struct {
 // String tells the token's lifetime only.
 func (t Token) String() string { return fmt.Sprintf("token (hidden), expires in %v", t.ExpiresIn) }
 
-// GoString tells what String tells, so that no verb prints the token.
+// GoString tells what String tells.
 func (t Token) GoString() string { return t.String() }
+
+// Format tells what String tells, so that no verb prints the token.
+func (t Token) Format(f fmt.State, _ rune) { fmt.Fprint(f, t.String()) }
+
+// LogValue tells what String tells.
+func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
+
+// MarshalText gives what String tells, so that no encoder writes the token.
+func (t Token) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 // String tells everything but the secret.
 func (c Config) String() string {
 	return fmt.Sprintf("token request of %q to %s for table %q, workspace %q", c.ClientID, hideUserinfo(c.WorkspaceURL), c.Table, c.WorkspaceID)
 }
 
-// GoString tells what String tells, so that no verb prints the secret.
+// GoString tells what String tells.
 func (c Config) GoString() string { return c.String() }
+
+// Format tells what String tells, so that no verb prints the secret.
+func (c Config) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
+
+// LogValue tells what String tells.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// MarshalText gives what String tells, so that no encoder writes the secret.
+func (c Config) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // Fetch asks for a token. It returns within [DefaultTimeout] or when ctx ends, whichever is first, and does not retry.
 // Errors are of type [*Error].
@@ -83,11 +102,11 @@ func Fetch(ctx context.Context, c Config) (Token, error) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if resp.StatusCode != http.StatusOK {
+		return Token{}, c.answerError(resp.StatusCode, body) // also if the explanation breaks off: a refusal is one
+	}
 	if err != nil {
 		return Token{}, networkError(endpoint, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return Token{}, c.answerError(resp.StatusCode, body)
 	}
 	if len(body) > maxBody {
 		return Token{}, &Error{Status: resp.StatusCode, Err: fmt.Errorf("the answer has more than %d bytes", maxBody)}
@@ -220,7 +239,7 @@ func (s *seconds) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	v, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(v) {
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 		return errors.New("expires_in is not a number")
 	}
 	switch {

@@ -1,11 +1,13 @@
 package oauth
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net"
 	"net/http"
@@ -14,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 )
@@ -186,6 +189,20 @@ func TestFetch_AU09_NoAnswerIsRetriable(t *testing.T) {
 	})
 }
 
+// A refusal is one, also when its explanation breaks off (pitfall 59).
+func TestFetch_AU08_BrokenRefusal(t *testing.T) {
+	for status, retriable := range map[int]bool{401: false, 403: false, 429: true, 503: true} {
+		c := config("https://workspace")
+		c.Client = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			body := io.MultiReader(strings.NewReader(`{"error":"inv`), iotest.ErrReader(io.ErrUnexpectedEOF))
+			return &http.Response{StatusCode: status, Body: io.NopCloser(body), Request: r}, nil
+		})}
+		if e := mustFail(t, t.Context(), c); e.Status != status || e.Retriable != retriable {
+			t.Errorf("%d: %v, status %d, retriable %v", status, e, e.Status, e.Retriable)
+		}
+	}
+}
+
 // roundTripper is a network.
 type roundTripper func(*http.Request) (*http.Response, error)
 
@@ -236,6 +253,7 @@ func TestFetch_AU10_MalformedAnswers(t *testing.T) {
 		"expires_in a word":   `{"access_token":"` + token + `","expires_in":"soon"}`,
 		"expires_in a list":   `{"access_token":"` + token + `","expires_in":[3600]}`,
 		"expires_in NaN":      `{"access_token":"` + token + `","expires_in":"NaN"}`,
+		"expires_in Inf":      `{"access_token":"` + token + `","expires_in":"Inf"}`,
 		"more than the limit": `{"access_token":"` + token + `","pad":"` + strings.Repeat("x", maxBody) + `"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -387,11 +405,23 @@ func TestFetch_AU12_ServerEchoesTheRequest(t *testing.T) {
 func TestFetch_AU12_ValuesPrintWithoutSecrets(t *testing.T) {
 	c := config("https://user:" + secret + "@w")
 	tok := Token{Access: token, ExpiresIn: time.Minute}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-		for _, text := range []string{fmt.Sprintf(verb, c), fmt.Sprintf(verb, tok), fmt.Sprintf(verb, &tok), fmt.Sprintf(verb, struct{ T Token }{tok})} {
+	for _, v := range []any{c, &c, tok, &tok, struct{ T Token }{tok}} {
+		var log bytes.Buffer
+		slog.New(slog.NewTextHandler(&log, nil)).Info("m", "v", v)
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "v", v)
+		texts := []string{log.String()}
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+			texts = append(texts, fmt.Sprintf(verb, v))
+		}
+		if b, err := json.Marshal(v); err != nil {
+			t.Error(err)
+		} else {
+			texts = append(texts, string(b))
+		}
+		for _, text := range texts {
 			noSecrets(t, text)
 			if !strings.Contains(text, "hidden") {
-				t.Errorf("%s prints %q", verb, text)
+				t.Errorf("prints %q", text)
 			}
 		}
 	}
