@@ -16,11 +16,14 @@ type Ack struct {
 func (a Ack) Offset() int64 { return a.n - 1 }
 
 // Wait waits until the records are durable. It returns nil then, and an error when the stream ended without their
-// acknowledgement or when ctx ended first. The end of ctx does not touch the records: they are still on their way, and
-// Wait may be called again.
+// acknowledgement or when ctx ended first; a deadline of ctx is an ErrAckTimeout, too. The end of ctx does not touch the
+// records: they are still on their way, and Wait may be called again.
 func (a Ack) Wait(ctx context.Context) error {
 	if a.p == nil {
 		return nil
+	}
+	if ctx == nil {
+		return newError("wait", a.p.table.Name, ErrInvalidArgument, errNilContext)
 	}
 	return a.p.wait(ctx, "wait", a.Offset())
 }
@@ -52,6 +55,42 @@ func (a Ack) Err() error {
 	return err
 }
 
+// OnDone has f called once the records are durable, with their offset and nil, or once it is known that they will not be
+// acknowledged, with the reason; at once if that is so already. Any number of functions may be registered. They are called
+// in the order of offsets, one at a time, on the goroutine of ack callbacks, see [WithAckCallback].
+//
+// stop takes the function back. It reports whether that was in time: false means that f was called, is being called, or
+// was taken back before.
+func (a Ack) OnDone(f func(offset int64, err error)) (stop func() bool) {
+	switch {
+	case f == nil:
+		return func() bool { return false }
+	case a.p == nil:
+		go f(a.Offset(), nil)
+		return func() bool { return false }
+	}
+	return a.p.callbacks.onDone(a.Offset(), f)
+}
+
+// WaitAll waits for all acks, of any streams, and returns the first error that it finds, in the order of acks. ctx bounds
+// the whole wait.
+func WaitAll(ctx context.Context, acks ...Ack) error {
+	for _, a := range acks {
+		if err := a.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AckHandler are functions that are called for every offset: a call of Ingest or IngestBatch.
+type AckHandler struct {
+	OnAck   func(offset int64)            // the records are durable
+	OnError func(offset int64, err error) // they will not be acknowledged
+}
+
+func (h AckHandler) any() bool { return h.OnAck != nil || h.OnError != nil }
+
 // closedChan is the Done of everything that is done already.
 var closedChan = func() chan struct{} {
 	c := make(chan struct{})
@@ -63,7 +102,7 @@ var closedChan = func() chan struct{} {
 type AckInfo struct {
 	First, Last int64 // logical offsets, both included
 
-	// Err is nil when the records are durable. Otherwise the stream has ended without their acknowledgement, and this
-	// is the last call.
+	// Err is nil when the records are durable. An ErrRejected is about one call that went to the reject handler. With any
+	// other error the stream has ended without their acknowledgement, and this is the last call.
 	Err error
 }

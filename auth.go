@@ -76,10 +76,12 @@ type Target struct {
 
 type targetKey struct{}
 
-// target is the context value: the public part, and the SDK's HTTP client for our own token request.
+// target is the context value: the public part, and what our own token request needs.
 type target struct {
 	Target
-	http *http.Client
+	http   *http.Client
+	tokens *oauth.Cache
+	grant  *oauth.Grant // filled by our own providers, so that a refused token can be given up
 }
 
 // TargetFrom returns the target of the stream for which a provider is called. It is false for contexts that do not come
@@ -90,19 +92,21 @@ func TargetFrom(ctx context.Context) (Target, bool) {
 }
 
 // ClientCredentials are those of a service principal: a token for the stream's table is requested from the workspace
-// with OAuth 2.0 client credentials, for every try to connect. Printed, logged or marshalled, the secret is not shown;
-// only in an unexported field of another struct does package fmt not ask: keep a pointer there.
+// with OAuth 2.0 client credentials. The SDK keeps it for the connections to come, renews it five minutes before it
+// expires, and gives it up when a server refuses it. Printed, logged or marshalled, the secret is not shown; only in an
+// unexported field of another struct does package fmt not ask: keep a pointer there.
 type ClientCredentials struct {
 	ID, Secret string
 }
 
-// Headers requests a token. It works in contexts that come from this package, which tell the workspace and the table.
+// Headers returns the header with a token. It works in contexts that come from this package, which tell the workspace and
+// the table; elsewhere there are [FetchToken] and [NewOAuthHeadersProvider].
 func (c ClientCredentials) Headers(ctx context.Context) ([]Header, error) {
 	t, ok := ctx.Value(targetKey{}).(target)
 	if !ok {
 		return nil, fmt.Errorf("%w: client credentials are for CreateStream, which says for which table", ErrInvalidArgument)
 	}
-	token, err := oauth.Fetch(ctx, oauth.Config{
+	return t.authorize(ctx, t.tokens, oauth.Config{
 		WorkspaceURL: t.WorkspaceURL,
 		WorkspaceID:  t.WorkspaceID,
 		Table:        t.Table,
@@ -110,17 +114,30 @@ func (c ClientCredentials) Headers(ctx context.Context) ([]Header, error) {
 		ClientSecret: c.Secret,
 		Client:       t.http,
 	})
+}
+
+// authorize returns the header with a token, and leaves word of it for the connection.
+func (t target) authorize(ctx context.Context, tokens *oauth.Cache, cfg oauth.Config) ([]Header, error) {
+	grant, err := tokens.Get(ctx, cfg)
 	if err != nil {
-		var e *oauth.Error
-		switch {
-		case errors.As(err, &e) && e.Retriable:
-			return nil, err
-		case e != nil && e.Status != 0:
-			return nil, fmt.Errorf("%w: %w", ErrAuth, err)
-		}
-		return nil, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
+		return nil, tokenError(err)
 	}
-	return []Header{{headerAuthorization, "Bearer " + token.Access}}, nil
+	if t.grant != nil {
+		*t.grant = grant
+	}
+	return []Header{{headerAuthorization, "Bearer " + grant.Access()}}, nil
+}
+
+// tokenError says of which kind a failed token request is.
+func tokenError(err error) error {
+	var e *oauth.Error
+	switch {
+	case errors.As(err, &e) && e.Retriable:
+		return err
+	case e != nil && e.Status != 0:
+		return fmt.Errorf("%w: %w", ErrAuth, err)
+	}
+	return fmt.Errorf("%w: %w", ErrInvalidArgument, err)
 }
 
 // String shows the id only.
@@ -140,13 +157,18 @@ func (c ClientCredentials) LogValue() slog.Value { return slog.StringValue(c.Str
 // MarshalText shows what String shows, so that no encoder writes the secret.
 func (c ClientCredentials) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// fetchHeaders calls the provider and checks what it gives. Errors that another try would meet again are marked.
-func fetchHeaders(ctx context.Context, auth Auth, t target, log *slog.Logger) (metadata.MD, error) {
+// fetchHeaders calls the provider and checks what it gives. Errors that another try would meet again are marked. The grant
+// is nil when the token is not one that the SDK requested.
+func fetchHeaders(ctx context.Context, auth Auth, t target, log *slog.Logger) (metadata.MD, *oauth.Grant, error) {
+	t.grant = new(oauth.Grant)
 	headers, err := callProvider(context.WithValue(ctx, targetKey{}, t), auth)
 	if err == nil {
 		var md metadata.MD
 		if md, err = buildMetadata(headers, t.Table, log); err == nil {
-			return md, nil
+			if t.grant.Access() == "" {
+				return md, nil, nil
+			}
+			return md, t.grant, nil
 		}
 	} else {
 		err = fmt.Errorf("headers of the stream: %w", err)
@@ -155,7 +177,7 @@ func fetchHeaders(ctx context.Context, auth Auth, t target, log *slog.Logger) (m
 	if !retriable(err) || errors.As(err, &known) && !known.Retriable {
 		err = recovery.Permanent(err)
 	}
-	return nil, err
+	return nil, nil, err
 }
 
 // callProvider returns when ctx ends, even if the provider does not heed it: its goroutine ends when the provider does.
@@ -163,6 +185,9 @@ func callProvider(ctx context.Context, auth Auth) ([]Header, error) {
 	type answer struct {
 		headers []Header
 		err     error
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
 	}
 	c := make(chan answer, 1)
 	go func() {

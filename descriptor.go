@@ -41,6 +41,48 @@ func selfContained(md protoreflect.MessageDescriptor) *descriptorpb.DescriptorPr
 	return n.root
 }
 
+// checkSelfContained finds fields whose message or enum type is not in d. References are written in several ways, of which
+// a server takes all: from the root with or without the package, which is not known here, and relative to the field's
+// message. So a type counts as found when the end of its name fits.
+func checkSelfContained(d *descriptorpb.DescriptorProto) error {
+	var known []string
+	var gather func(d *descriptorpb.DescriptorProto, path string)
+	gather = func(d *descriptorpb.DescriptorProto, path string) {
+		known = append(known, path)
+		for _, e := range d.GetEnumType() {
+			known = append(known, path+"."+e.GetName())
+		}
+		for _, m := range d.GetNestedType() {
+			gather(m, path+"."+m.GetName())
+		}
+	}
+	gather(d, d.GetName())
+	found := map[string]bool{} // a wide message refers to the same types again and again
+	var check func(d *descriptorpb.DescriptorProto, path string) error
+	check = func(d *descriptorpb.DescriptorProto, path string) error {
+		for _, f := range d.GetField() {
+			name := "." + strings.TrimPrefix(f.GetTypeName(), ".")
+			if name == "." || found[name] {
+				continue
+			}
+			for _, k := range known {
+				found[name] = found[name] || strings.HasSuffix(name, "."+k) || strings.HasSuffix("."+k, name)
+			}
+			if !found[name] {
+				return fmt.Errorf("the descriptor is not self-contained: field %s.%s has the type %s, which is not in it; "+
+					"ProtoTable and ProtoTableDescriptor bring such types in", path, f.GetName(), f.GetTypeName())
+			}
+		}
+		for _, m := range d.GetNestedType() {
+			if err := check(m, path+"."+m.GetName()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return check(d, d.GetName())
+}
+
 // nester brings types into root.
 type nester struct {
 	root  *descriptorpb.DescriptorProto

@@ -25,6 +25,13 @@ var (
 	// on their way, or unacknowledged after Close.
 	ErrFlushTimeout = errors.New("the flush timeout has passed")
 
+	// ErrAckTimeout is a wait for an acknowledgement whose time was over: that of its context, or
+	// [StreamSettings].FlushTimeout for [Stream.WaitForOffset]. The records are still on their way.
+	ErrAckTimeout = errors.New("the acknowledgement did not come in time")
+
+	// ErrRejected is a record that the server refused, and that was handed to the reject handler. The stream goes on.
+	ErrRejected = errors.New("the server refused the record")
+
 	// ErrServerUnresponsive is a server that acknowledged nothing for [StreamSettings].ServerAckTimeout.
 	ErrServerUnresponsive = errors.New("the server is unresponsive")
 
@@ -135,7 +142,7 @@ func newError(op, table string, kind, cause error) *Error {
 	e.Code = codeOf(kind, cause)
 	switch kind {
 	case ErrStreamClosed, ErrInvalidArgument, ErrInvalidTableName, ErrInvalidState:
-	case ErrWouldBlock, ErrFlushTimeout:
+	case ErrWouldBlock, ErrFlushTimeout, ErrAckTimeout:
 		e.Retriable = true
 	default:
 		e.Retriable = retriable(cause)
@@ -166,7 +173,7 @@ func codeOf(kind, cause error) codes.Code {
 		return codes.Unauthenticated
 	case is(ErrWouldBlock):
 		return codes.ResourceExhausted
-	case is(ErrFlushTimeout), is(context.DeadlineExceeded), errors.As(cause, &unresponsive):
+	case is(ErrFlushTimeout), is(ErrAckTimeout), is(context.DeadlineExceeded), errors.As(cause, &unresponsive):
 		return codes.DeadlineExceeded
 	case is(context.Canceled):
 		return codes.Canceled
@@ -180,3 +187,6 @@ func codeOf(kind, cause error) codes.Code {
 func invalid(op, table, format string, args ...any) *Error {
 	return newError(op, table, ErrInvalidArgument, fmt.Errorf(format, args...))
 }
+
+// errNilContext is a nil instead of a context.
+var errNilContext = errors.New("the context is nil; context.Background() is one that never ends")

@@ -3,6 +3,7 @@ package zerobus_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -187,4 +188,15 @@ func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// tlsConfig trusts the server.
+func tlsConfig(srv *zerobustest.Server) *tls.Config { return &tls.Config{RootCAs: srv.RootCAs()} }
+
+// wantNoSecret checks that an error does not tell a secret.
+func wantNoSecret(t testing.TB, err error, secret string) {
+	t.Helper()
+	if err != nil && strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), secret) {
+		t.Errorf("%v shows the secret", err)
+	}
 }

@@ -22,16 +22,19 @@ var (
 
 // Connect opens the next generation.
 func (h host) Connect(ctx context.Context) (recovery.Line, error) {
-	md, err := fetchHeaders(ctx, h.auth, target{
+	began := time.Now()
+	md, grant, err := fetchHeaders(ctx, h.auth, target{
 		Target: Target{
 			Table:        h.table.Name,
 			WorkspaceURL: h.sdk.workspaceURL,
 			WorkspaceID:  h.sdk.endpoint.WorkspaceID(),
 		},
-		http: h.sdk.settings.http,
+		http:   h.sdk.settings.http,
+		tokens: &h.sdk.tokens,
 	}, h.log)
+	h.pipeline.grant = grant
 	if err != nil {
-		return nil, err
+		return nil, headersError{err}
 	}
 
 	if h.channel == nil {
@@ -54,12 +57,12 @@ func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 		MaxPause: h.cfg.MaxPause,
 	})
 	if err != nil {
-		return nil, err
+		return nil, h.sdk.permanentFault(err)
 	}
-
+	h.pipeline.number++
 	h.mu.Lock()
 	first := h.state == StateUninitialized
-	h.state = StateOpened
+	h.change(func() { h.state = StateOpened })
 	h.link = link
 	h.failure = nil
 	h.id = link.ID()
@@ -70,6 +73,9 @@ func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 		close(h.opened)
 	}
 	h.log.Info("connected", "stream_id", link.ID(), "generation", gen, "unacknowledged_records", records)
+	observe(h.pipeline, h.sdk.hooks.connect, ConnectHook.OnConnect, ConnectEvent{
+		Table: h.table.Name, StreamID: link.ID(), Number: h.number, Took: time.Since(began), Unacked: records,
+	})
 	return link, nil
 }
 
@@ -87,9 +93,13 @@ func (h host) Lost(f *recovery.Failure) {
 		h.sdk.release(h.channel, true)
 		h.pipeline.channel = nil
 	}
+	h.renew(f)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.life.Err() == nil {
+	if h.cfg.RejectHandler != nil && h.link != nil && refusesRecords(f.Err) && h.life.Err() == nil {
+		f.Refused = h.refuse(f.Err)
+	}
+	if h.life.Err() == nil && !f.Refused {
 		h.failure = f.Err
 	}
 	records, _ := h.win.Kept()
@@ -100,21 +110,51 @@ func (h host) Lost(f *recovery.Failure) {
 	h.idle, h.paused, h.progressed = false, false, false
 }
 
-// Retry turns to recovery.
-func (h host) Retry(f recovery.Failure, d recovery.Decision) {
-	h.mu.Lock()
-	if h.state == StateOpened {
-		h.state = StateRecovering
+// renew gives the token of a connection up that was refused for it. Unless the token was requested for that very
+// connection, it may have been revoked or have expired since, and another one may do.
+func (h host) renew(f *recovery.Failure) {
+	grant := h.grant
+	h.pipeline.grant = nil
+	if grant == nil {
+		return
 	}
-	records, _ := h.win.Kept()
-	id := h.id
+	switch recovery.Code(f.Err) {
+	case codes.Unauthenticated:
+	case codes.PermissionDenied:
+		if f.Opened {
+			return // the token was good enough to open the stream; what is denied is something else
+		}
+	default:
+		return
+	}
+	grant.Reject()
+	if f.Opened || !grant.Minted() {
+		f.Err = recovery.Passing(f.Err)
+	}
+}
+
+// Decided turns to recovery, when there is another try.
+func (h host) Decided(f recovery.Failure, d recovery.Decision) {
+	h.mu.Lock()
+	if d.Retry && h.state == StateOpened {
+		h.change(func() { h.state = StateRecovering })
+	}
+	event := DisconnectEvent{Table: h.table.Name, Reason: reason(f), Err: f.Err, Retry: d.Retry, Wait: d.Wait, Attempt: d.Attempt}
+	event.Unacked, _ = h.win.Kept()
+	if f.Opened {
+		event.StreamID = h.id
+	}
 	h.mu.Unlock()
+	observe(h.pipeline, h.sdk.hooks.disconnect, DisconnectHook.OnDisconnect, event)
+	if !d.Retry {
+		return // the end is told elsewhere
+	}
 	log := h.log.Warn
-	if f.Rotated || f.Progress && recovery.Code(f.Err) == codes.Unavailable {
+	if f.Rotated || f.Refused || f.Opened && d.Attempt <= 1 {
 		log = h.log.Info // servers end streams as a matter of routine
 	}
-	log("connecting again", "stream_id", id, "error", f.Err, "attempt", d.Attempt, "of", h.cfg.RecoveryRetries,
-		"wait", d.Wait, "unacknowledged_records", records)
+	log("connecting again", "stream_id", event.StreamID, "reason", event.Reason, "error", f.Err, "attempt", d.Attempt,
+		"of", h.cfg.RecoveryRetries, "wait", d.Wait, "unacknowledged_records", event.Unacked)
 }
 
 // Take gives a connection its next message.
@@ -124,14 +164,16 @@ func (h host) Take(gen uint64) (conn.Message, bool) {
 	if gen != h.gen || h.paused {
 		return conn.Message{}, false // nothing ever, so nobody must wake it
 	}
-	r, offset := h.win.Take(gen)
+	now := time.Now()
+	r, offset, again := h.win.Take(gen, now)
 	if r == nil {
 		h.idle = true
 		return conn.Message{}, false
 	}
 	if h.win.Outstanding() == 1 {
-		h.since = time.Now()
+		h.since = now
 	}
+	h.message = SendEvent{Table: h.table.Name, StreamID: h.id, Records: r.Records(), Bytes: r.Len(), Resend: again}
 	if r.Records() == 1 {
 		return conn.Message{Offset: offset, Single: true, Body: r.Only()}, true
 	}
@@ -141,8 +183,11 @@ func (h host) Take(gen uint64) (conn.Message, bool) {
 // Sent settles an acknowledgement that came before the transport had returned.
 func (h host) Sent(gen uint64) (drained bool) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.settle(gen, h.win.Sent(gen))
+	message := h.message // of this sender, which calls Take and Sent in turns
+	drained = h.settle(gen, h.win.Sent(gen))
+	h.mu.Unlock()
+	observe(h.pipeline, h.sdk.hooks.send, SendHook.OnSend, message)
+	return drained
 }
 
 // Ack settles what the server has made durable.
@@ -156,17 +201,34 @@ func (h host) Ack(gen uint64, upTo int64) (drained bool, err error) {
 	return h.settle(gen, progress), nil
 }
 
-// settle tells everybody who waits for progress. h.mu is held.
+// settle tells everybody who waits for progress. h.mu is held, but for the time in which hooks are called.
 func (h host) settle(gen uint64, progress window.Progress) (drained bool) {
 	if progress.Calls > 0 {
+		now := time.Now()
 		h.progressed = true
-		h.since = time.Now()
+		h.since = now
 		h.settling.upTo(progress.Last)
 		if !h.room.empty() {
 			h.room.grant(h.win.Reserve)
 		}
-		if h.callbacks != nil {
+		if h.callbacks.started {
 			h.callbacks.wake()
+		}
+		if h.careful {
+			h.careful = h.win.Suspicious()
+			if h.idle && h.link != nil { // the next message has waited for this one to be settled
+				h.idle = false
+				h.link.Wake()
+			}
+		}
+		if len(h.sdk.hooks.ack) > 0 {
+			event := AckEvent{
+				Table: h.table.Name, StreamID: h.id, Records: progress.Records, Bytes: progress.Bytes,
+				Messages: progress.Messages, Latency: now.Sub(progress.Since),
+			}
+			h.mu.Unlock()
+			observe(h.pipeline, h.sdk.hooks.ack, AckHook.OnAck, event)
+			h.mu.Lock()
 		}
 	}
 	return gen == h.gen && h.paused && h.win.Outstanding() == 0

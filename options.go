@@ -8,9 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
 	"time"
 
+	"google.golang.org/grpc/keepalive"
+
 	"github.com/zerobus-go/zerobus/internal/batch"
+	"github.com/zerobus-go/zerobus/internal/dial"
 	"github.com/zerobus-go/zerobus/internal/wire"
 )
 
@@ -24,7 +29,39 @@ type settings struct {
 	log       *slog.Logger
 	userAgent string
 	dialer    func(ctx context.Context, addr string) (net.Conn, error)
+	proxy     *url.URL
+	direct    bool // no proxy
+	proxied   bool // proxy is given, if only as nil
 	shared    bool
+	keepalive keepalive.ClientParameters
+	hooks     []Hook
+}
+
+// validate returns what is wrong with the settings that stand for themselves.
+func (s *settings) validate() error {
+	switch {
+	case s.keepalive.Time < 0 || s.keepalive.Timeout < 0:
+		return fmt.Errorf("the keepalive of %v and %v is negative", s.keepalive.Time, s.keepalive.Timeout)
+	case s.proxied && s.proxy == nil:
+		return errors.New("the proxy's URL is nil; WithoutProxy is for no proxy")
+	}
+	for i := range len(s.userAgent) {
+		if c := s.userAgent[i]; c < ' ' || c > '~' {
+			return errors.New("the user agent has characters that a header cannot carry")
+		}
+	}
+	return nil
+}
+
+// proxies returns the proxies that connections and token requests go through.
+func (s *settings) proxies() (*dial.Proxies, error) {
+	switch {
+	case s.direct:
+		return nil, nil
+	case s.proxied:
+		return dial.FixedProxy(s.proxy)
+	}
+	return dial.ProxyFromEnvironment(os.Getenv)
 }
 
 // WithTLSConfig sets the TLS settings of connections to the server, and of token requests unless [WithHTTPClient] is
@@ -41,7 +78,37 @@ func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.log = l } 
 // WithUserAgent puts an application's name, such as "myapp/1.2", before the SDK's own in what the server is told.
 func WithUserAgent(name string) Option { return func(s *settings) { s.userAgent = name } }
 
-// WithDialer replaces the TCP dialer, and with it the proxy of the environment. addr is host:port.
+// WithProxy has connections to the server, and token requests unless [WithHTTPClient] is given, go through the HTTP proxy
+// u, such as http://user:password@proxy:3128, whatever the environment says. The server is reached with CONNECT, and TLS
+// goes end to end.
+//
+// Without an option the proxy is that of the environment, read by [New]: the first of grpc_proxy, GRPC_PROXY, https_proxy,
+// HTTPS_PROXY, http_proxy and HTTP_PROXY, but not for the hosts in the first of no_grpc_proxy, NO_GRPC_PROXY, no_proxy and
+// NO_PROXY, where an entry is "*", a host with all below it, an address or a block of addresses. Token requests look at
+// the variables without grpc in their name, as the scheme of the workspace's URL has it. Loopback addresses are no
+// exception unless the list names them.
+func WithProxy(u *url.URL) Option {
+	return func(s *settings) { s.proxy, s.proxied, s.direct = u, true, false }
+}
+
+// WithoutProxy has everything connect directly, whatever the environment says.
+func WithoutProxy() Option {
+	return func(s *settings) { s.proxy, s.proxied, s.direct = nil, false, true }
+}
+
+// WithKeepalive has HTTP/2 pings sent on a connection that was silent for interval, at least 10 s, and gives it up when
+// none is answered within timeout, or 20 s when that is 0. Without it there are none: dead connections are found by the
+// ack timeout. Servers may end connections that ping more often than they allow, which is every 5 minutes for many.
+func WithKeepalive(interval, timeout time.Duration) Option {
+	return func(s *settings) { s.keepalive = keepalive.ClientParameters{Time: interval, Timeout: timeout} }
+}
+
+// WithHooks adds observers for metrics and traces, see [Hook].
+func WithHooks(hooks ...Hook) Option {
+	return func(s *settings) { s.hooks = append(s.hooks, hooks...) }
+}
+
+// WithDialer replaces the TCP dialer, and with it any proxy of connections to the server. addr is host:port.
 func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) Option {
 	return func(s *settings) { s.dialer = dial }
 }
@@ -77,8 +144,8 @@ type StreamSettings struct {
 	// RecoveryTimeout bounds one try to connect, token request included. Default: 15 s.
 	RecoveryTimeout time.Duration
 
-	// RecoveryBackoff is the wait between tries; up to a quarter is added at random. A connection that had worked is
-	// replaced without a wait. Default: 2 s.
+	// RecoveryBackoff is the wait before the first retry. It doubles with every further failure in a row, up to 30 s, and
+	// up to a quarter is added at random. A connection that had worked is replaced without a wait. Default: 2 s.
 	RecoveryBackoff time.Duration
 
 	// RecoveryRetries is how many failures in a row, without an acknowledgement in between, are followed by another
@@ -98,7 +165,14 @@ type StreamSettings struct {
 	MaxPause time.Duration
 
 	// AckCallback is called for acknowledgements; see [WithAckCallback]. Default: nil.
-	AckCallback func(AckInfo)
+	AckCallback func(AckInfo) `json:"-"`
+
+	// AckHandler is called for every single offset; see [WithAckHandler]. Default: none.
+	AckHandler AckHandler `json:"-"`
+
+	// RejectHandler is given records that the server refuses; see [WithRejectHandler]. Default: nil, and a refused record
+	// ends the stream.
+	RejectHandler func(Rejected) `json:"-"`
 
 	// CallbackTimeout bounds how long Close waits for callbacks that are still to come. Default: 5 s.
 	CallbackTimeout time.Duration
@@ -123,6 +197,14 @@ func DefaultStreamSettings() StreamSettings {
 
 // Validate returns all that is wrong with the settings, as one ErrInvalidArgument, or nil.
 func (s StreamSettings) Validate() error {
+	if err := s.faults(); err != nil {
+		return newError("validate settings", "", ErrInvalidArgument, err)
+	}
+	return nil
+}
+
+// faults returns all that is wrong.
+func (s StreamSettings) faults() error {
 	var faults []error
 	fault := func(bad bool, format string, args ...any) {
 		if bad {
@@ -140,10 +222,8 @@ func (s StreamSettings) Validate() error {
 	fault(s.FlushTimeout <= 0, "FlushTimeout is %v; a flush needs some time", s.FlushTimeout)
 	fault(s.ServerAckTimeout <= 0, "ServerAckTimeout is %v; a server needs some time", s.ServerAckTimeout)
 	fault(s.CallbackTimeout < 0, "CallbackTimeout is %v; it cannot be negative", s.CallbackTimeout)
-	if len(faults) == 0 {
-		return nil
-	}
-	return newError("validate settings", "", ErrInvalidArgument, errors.Join(faults...))
+	fault(s.RejectHandler != nil && !s.Recovery, "there is a RejectHandler and Recovery is off; finding a refused record takes connections")
+	return errors.Join(faults...)
 }
 
 // maxBackoff is far beyond what makes sense, and far below where adding a random part overflows.
@@ -210,11 +290,35 @@ func WithMaxPause(d time.Duration) StreamOption {
 }
 
 // WithAckCallback has f called when records become durable, and once with an error when the stream ends without the
-// acknowledgement of the rest. Calls come in order, one at a time, on a goroutine of their own; each is about all
+// acknowledgement of the rest; with a reject handler also for each call that was refused. Calls come in order, one at a time, on a goroutine of their own; each is about all
 // offsets that were settled since the one before, and every offset is in exactly one call. f may take its time, which
 // makes its ranges larger, and may call any method. A panic in f is contained and logged.
 func WithAckCallback(f func(AckInfo)) StreamOption {
 	return func(s *StreamSettings) { s.AckCallback = f }
+}
+
+// WithAckHandler is [WithAckCallback] with a call for every offset, for those who come from other SDKs. It costs more
+// than sending does at high rates. Either function may be nil.
+func WithAckHandler(h AckHandler) StreamOption {
+	return func(s *StreamSettings) { s.AckHandler = h }
+}
+
+// WithRejectHandler has the stream outlive records that the server refuses (INVALID_ARGUMENT or OUT_OF_RANGE). Without
+// it a refused record ends the stream, as in every other SDK: what came before it is acknowledged, the rest is in
+// [Stream.Unacked].
+//
+// With it the stream connects again and looks for the refused call: messages are sent one at a time, and one that is
+// refused is halved, until a single call is left. That one is given to f, with its offset and the server's reason, and
+// counts as settled: its Ack has an ErrRejected, Flush does not wait for it, Unacked does not have it. Its neighbours are
+// acknowledged. What an IngestBatch call brought stays together, and is refused as a whole.
+//
+// A refused call costs as many connections as its message can be halved, and two more: 12 for a message of 1,000 records.
+// The first 64 are made at once, more of them at a pace of ten a second.
+//
+// f is called like an ack callback, in order with those. Refused records keep their room in flight until f has returned.
+// It needs Recovery.
+func WithRejectHandler(f func(Rejected)) StreamOption {
+	return func(s *StreamSettings) { s.RejectHandler = f }
 }
 
 // WithCallbackTimeout bounds how long Close waits for callbacks. Default: 5 s.

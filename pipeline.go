@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"runtime/pprof"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/zerobus-go/zerobus/internal/batch"
 	"github.com/zerobus-go/zerobus/internal/conn"
+	"github.com/zerobus-go/zerobus/internal/oauth"
 	"github.com/zerobus-go/zerobus/internal/recovery"
 	"github.com/zerobus-go/zerobus/internal/window"
 	"github.com/zerobus-go/zerobus/internal/wire"
@@ -35,7 +37,10 @@ type pipeline struct {
 	log    *slog.Logger
 	create wire.CreateStream
 
-	channel *channel // the supervisor's alone
+	// The following are the supervisor's alone.
+	channel *channel
+	grant   *oauth.Grant // the token of the present connection, if it is one of ours
+	number  int          // connections that were opened
 
 	life     context.Context // ends when the stream is to end at once; its cause is why
 	cancel   context.CancelCauseFunc
@@ -44,22 +49,28 @@ type pipeline struct {
 	opened   chan struct{} // closed by the first connection
 	ended    chan struct{} // closed when the stream has ended; the supervisor and connections are gone
 
-	callbacks *callbacks // nil without a callback
+	callbacks *callbacks
 
 	mu         sync.Mutex // guards the following
 	win        *window.Window
 	room       room
 	settling   settling
-	state      State // without FLUSHING, which is OPENED with flushes
-	flushes    int   // Flush and Close calls that wait
-	shut       bool  // no more records are taken
-	over       bool  // the stream has ended; state is final
-	cause      error // why it ended; nil for a clean end
+	rejects    rejects
+	watchers   []*stateWatcher
+	watched    uint64    // calls of OnDone
+	message    SendEvent // the message taken last, where a hook is to be told of it
+	recreated  bool      // by RecreateStream
+	state      State     // without FLUSHING, which is OPENED with flushes
+	flushes    int       // Flush and Close calls that wait
+	shut       bool      // no more records are taken
+	over       bool      // the stream has ended; state is final
+	cause      error     // why it ended; nil for a clean end
 	closing    *closing
 	id         string
 	link       *conn.Conn // the connection; nil while there is none
 	gen        uint64     // of the connection; 0 while there is none, not even one that is being opened
 	idle       bool       // the connection's sender sleeps, and must be woken
+	careful    bool       // messages are sent one at a time, to find one that was refused
 	paused     bool       // by a close signal: nothing is sent, acknowledgements still count
 	progressed bool       // the connection brought an acknowledgement
 	failure    error      // why the last try to connect failed, or the last connection ended; nil while there is one
@@ -84,6 +95,7 @@ func newPipeline(ctx context.Context, k *SDK, table TableProperties, auth Auth, 
 		opened: make(chan struct{}),
 		ended:  make(chan struct{}),
 	}
+	p.callbacks = newCallbacks(p)
 	p.create = wire.CreateStream{Table: table.Name, Type: wire.RecordType(p.typ), HasType: true}
 	switch {
 	case p.typ == RecordTypeProto:
@@ -113,9 +125,10 @@ func newPipeline(ctx context.Context, k *SDK, table TableProperties, auth Auth, 
 // start has the stream live.
 func (p *pipeline) start() {
 	labels := pprof.Labels("zerobus", "supervisor", "table", p.table.Name)
-	if p.cfg.AckCallback != nil {
-		p.callbacks = newCallbacks(p)
-		go pprof.Do(p.life, pprof.Labels("zerobus", "callbacks", "table", p.table.Name), func(context.Context) { p.callbacks.run() })
+	if p.cfg.AckCallback != nil || p.cfg.AckHandler.any() || p.cfg.RejectHandler != nil {
+		p.mu.Lock()
+		p.callbacks.begin()
+		p.mu.Unlock()
 	}
 	policy := recovery.Policy{
 		Enabled:    p.cfg.Recovery,
@@ -141,21 +154,27 @@ func (p *pipeline) end(err error) {
 	p.sdk.release(p.channel, false)
 
 	p.mu.Lock()
+	event := DisconnectEvent{Table: p.table.Name, StreamID: p.id, Reason: ReasonClosed}
+	event.Unacked, _ = p.win.Kept()
+	connected := p.link != nil
 	p.win.End(p.gen)
 	p.win.Close()
 	p.gen, p.link = 0, nil
 	p.idle, p.paused = false, false
 	p.shut, p.over = true, true
 	p.cause = err
-	p.state = StateClosed
-	if failed {
-		p.state = StateFailed
-	}
+	p.change(func() {
+		p.state = StateClosed
+		if failed {
+			p.state = StateFailed
+		}
+	})
 	p.settling.all()
 	p.room.wakeAll()
+	p.callbacks.wake()
 	p.mu.Unlock()
-	if p.callbacks != nil {
-		p.callbacks.wake()
+	if connected {
+		observe(p, p.sdk.hooks.disconnect, DisconnectHook.OnDisconnect, event)
 	}
 	p.cancel(err)
 	p.finished()
@@ -241,6 +260,15 @@ func (p *pipeline) appendBatch(ctx context.Context, op string, framed []byte, re
 	return Ack{p: p, n: offset + 1}, nil
 }
 
+// recreate marks the stream as recreated, or not. It reports whether that is a change.
+func (p *pipeline) recreate(done bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	changed := p.recreated != done
+	p.recreated = done
+	return changed
+}
+
 // accepting returns why the stream takes no records.
 func (p *pipeline) accepting(op string) error {
 	p.mu.Lock()
@@ -259,16 +287,20 @@ func (p *pipeline) flush(ctx context.Context, op string) error {
 		p.mu.Unlock()
 		return nil
 	}
-	p.flushes++
+	p.change(func() { p.flushes++ })
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
-		p.flushes--
+		p.change(func() { p.flushes-- })
 		p.mu.Unlock()
 	}()
 	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.FlushTimeout, ErrFlushTimeout)
 	defer cancel()
-	return p.wait(ctx, op, target)
+	err := p.wait(ctx, op, target)
+	if errors.Is(err, ErrRejected) {
+		return nil // the reject handler has it, and all before it is settled
+	}
+	return err
 }
 
 // close is Stream.Close.
@@ -284,9 +316,7 @@ func (p *pipeline) close(ctx context.Context) error {
 		}
 		select {
 		case <-c.done:
-			if p.callbacks != nil {
-				p.callbacks.wait(p.cfg.CallbackTimeout)
-			}
+			p.callbacks.wait(p.cfg.CallbackTimeout)
 			return c.err
 		case <-ctx.Done():
 			return newError(op, p.table.Name, nil, context.Cause(ctx))
@@ -313,9 +343,7 @@ func (p *pipeline) close(ctx context.Context) error {
 	}
 	c.err = err
 	close(c.done) // before the wait: a Close within a callback must not wait for one that waits for the callback
-	if p.callbacks != nil {
-		p.callbacks.wait(p.cfg.CallbackTimeout)
-	}
+	p.callbacks.wait(p.cfg.CallbackTimeout)
 	return err
 }
 
@@ -335,10 +363,14 @@ func (p *pipeline) wait(ctx context.Context, op string, offset int64) error {
 	if settled {
 		return err
 	}
-	cause := context.Cause(ctx)
-	e := newError(op, p.table.Name, nil, p.waited(ctx))
-	if cause == ErrFlushTimeout {
-		e = newError(op, p.table.Name, ErrFlushTimeout, nil)
+	var e *Error
+	switch cause := context.Cause(ctx); {
+	case cause == ErrFlushTimeout, cause == ErrAckTimeout:
+		e = newError(op, p.table.Name, cause, p.struggle())
+	case errors.Is(cause, context.DeadlineExceeded) && (op == "wait" || op == "wait for offset"):
+		e = newError(op, p.table.Name, ErrAckTimeout, p.waited(ctx))
+	default:
+		e = newError(op, p.table.Name, nil, p.waited(ctx))
 	}
 	e.StreamID, e.Offset = p.streamID(), offset
 	return e
@@ -360,6 +392,9 @@ func (p *pipeline) outcome(offset int64) (settled bool, err error) {
 	defer p.mu.Unlock()
 	switch {
 	case offset <= p.win.Durable():
+		if e := p.rejects.of(offset, p.table.Name); e != nil {
+			return true, e
+		}
 		return true, nil
 	case p.over:
 		return true, p.endedLocked("wait", offset)
@@ -394,12 +429,20 @@ func (p *pipeline) failed(op string) error {
 // waited is the cause of ctx, and what the stream was struggling with meanwhile, in words: it is ctx that ended the wait.
 func (p *pipeline) waited(ctx context.Context) error {
 	cause := context.Cause(ctx)
+	if s := p.struggle(); s != nil && cause != nil {
+		return fmt.Errorf("%w; %w", cause, s)
+	}
+	return cause
+}
+
+// struggle is why the stream has no connection at the moment, in words; nil when it has one.
+func (p *pipeline) struggle() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.failure == nil || cause == nil {
-		return cause
+	if p.failure == nil {
+		return nil
 	}
-	return fmt.Errorf("%w; meanwhile the last connection failed: %v", cause, p.failure)
+	return fmt.Errorf("meanwhile the last connection failed: %v", p.failure)
 }
 
 // ending returns why the stream has ended.
@@ -424,28 +467,32 @@ func (p *pipeline) streamID() string {
 func (p *pipeline) currentState() State {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.state == StateOpened && p.flushes > 0 {
-		return StateFlushing
-	}
-	return p.state
+	return p.stateLocked()
 }
 
-// unacked is Stream.UnackedBatches.
-func (p *pipeline) unacked() ([][]Record, error) {
+// unacked yields the calls of an ended stream that were not settled, with their offsets. The records are good for ever;
+// the slice of them is used again for the next call.
+func (p *pipeline) unacked(op string) (iter.Seq2[int64, []Record], error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.over {
-		return nil, newError("unacked", p.table.Name, ErrInvalidState, errStillOpen)
+		return nil, newError(op, p.table.Name, ErrInvalidState, errStillOpen)
 	}
-	calls := [][]Record{}
-	for r := range p.win.All() {
-		for call := range r.Calls() {
-			recs := make([]Record, len(call))
-			for i, data := range call {
-				recs[i] = Record{typ: p.typ, data: data}
+	ranges, first := p.win.All(), p.win.Durable()+1 // neither changes any more
+	return func(yield func(int64, []Record) bool) {
+		offset := first
+		var recs []Record
+		for r := range ranges {
+			for call := range r.Calls() {
+				recs = recs[:0]
+				for _, data := range call {
+					recs = append(recs, Record{typ: p.typ, data: data})
+				}
+				if !yield(offset, recs) {
+					return
+				}
+				offset++
 			}
-			calls = append(calls, recs)
 		}
-	}
-	return calls, nil
+	}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/zerobus-go/zerobus/internal/wire"
 )
@@ -38,7 +39,20 @@ type Record struct {
 // JSON is a record of whatever encoding/json makes of v, which should be an object: a struct or a map. It is encoded by
 // the ingest call. Columns of dates and times want integers (days, microseconds), so give them t.UnixMicro(), not a
 // time.Time, which encodes as text.
-func JSON(v any) Record { return Record{typ: RecordTypeJSON, lazy: true, value: v} }
+//
+// A string, a []byte or a json.RawMessage is taken as JSON text, as by [JSONString] and [JSONBytes]: encoded as a value it
+// would be no object.
+func JSON(v any) Record {
+	switch v := v.(type) {
+	case string:
+		return JSONString(v)
+	case []byte:
+		return JSONBytes(v)
+	case json.RawMessage:
+		return JSONBytes(v)
+	}
+	return Record{typ: RecordTypeJSON, lazy: true, value: v}
+}
 
 // JSONString is a record of JSON text. The SDK checks that it is UTF-8; all else is the server's judgement.
 func JSONString(s string) Record {
@@ -48,7 +62,8 @@ func JSONString(s string) Record {
 // JSONBytes is JSONString for bytes.
 func JSONBytes(b []byte) Record { return Record{typ: RecordTypeJSON, data: b} }
 
-// Proto is a record of a message, which is encoded by the ingest call. Its type should be that of the stream's table.
+// Proto is a record of a message, which is encoded by the ingest call. Its type is that of the stream's table, which is
+// checked by its full name where the table was made from a message or its descriptor.
 func Proto(m proto.Message) Record { return Record{typ: RecordTypeProto, lazy: true, value: m} }
 
 // ProtoBytes is a record of an encoded message. The SDK does not look into it.
@@ -97,11 +112,19 @@ func (r *Record) encoded() ([]byte, error) {
 	return r.data, nil
 }
 
-// encode returns the record's bytes. Those of values are space of e, until the next call.
-func (e *encoder) encode(r *Record) ([]byte, error) {
+// encode returns the record's bytes. Those of values are space of e, until the next call. want is the type of messages;
+// nil for any.
+func (e *encoder) encode(r *Record, want protoreflect.MessageDescriptor) (b []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil { // of a marshaler of the user's
+			err = fmt.Errorf("encoding the record panicked: %v", p)
+		}
+	}()
 	switch {
 	case !r.lazy:
 		return r.encoded()
+	case r.typ == RecordTypeJSON && r.value == nil:
+		return nil, errors.New("the JSON record is nil")
 	case r.typ == RecordTypeJSON:
 		e.json.Reset()
 		enc := json.NewEncoder(&e.json)
@@ -119,7 +142,10 @@ func (e *encoder) encode(r *Record) ([]byte, error) {
 	if m == nil || !m.ProtoReflect().IsValid() {
 		return nil, errors.New("the protobuf record is a nil message")
 	}
-	b, err := proto.MarshalOptions{}.MarshalAppend(e.buf[:0], m)
+	if md := m.ProtoReflect().Descriptor(); want != nil && md != want && md.FullName() != want.FullName() {
+		return nil, fmt.Errorf("a message of type %s for a stream of %s", md.FullName(), want.FullName())
+	}
+	b, err = proto.MarshalOptions{}.MarshalAppend(e.buf[:0], m)
 	if err != nil {
 		return nil, fmt.Errorf("encode the protobuf record: %w", err)
 	}

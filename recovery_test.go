@@ -80,7 +80,7 @@ func TestRecovery_RC04_RC09_NoProgressIsBounded(t *testing.T) {
 		w.ingest(s, 0, 50)
 		err := s.Flush(w.Context())
 		wantErr(w, err, zerobus.ErrStreamFailed, "gone", "6 failures")
-		w.took("giving up", start, 2500*ms, 3125*ms)
+		w.took("giving up", start, 15500*ms, 19375*ms)
 		w.conns(6)
 		wantRecords(w, "unacknowledged", w.unacked(s), 0, 50)
 	})

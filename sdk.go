@@ -10,11 +10,15 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 
 	"github.com/zerobus-go/zerobus/internal/batch"
 	"github.com/zerobus-go/zerobus/internal/dial"
+	"github.com/zerobus-go/zerobus/internal/oauth"
+	"github.com/zerobus-go/zerobus/internal/recovery"
 	"github.com/zerobus-go/zerobus/internal/version"
 )
 
@@ -31,7 +35,10 @@ type SDK struct {
 	settings     settings
 	log          *slog.Logger
 	dialOptions  []grpc.DialOption
+	faults       dial.Faults
+	hooks        hooks
 	pool         batch.Pool
+	tokens       oauth.Cache
 
 	mu      sync.Mutex // guards the following
 	closed  bool
@@ -45,18 +52,38 @@ type SDK struct {
 func New(serverEndpoint, workspaceURL string, opts ...Option) (*SDK, error) {
 	const op = "new"
 	k := &SDK{workspaceURL: workspaceURL, streams: map[*pipeline]struct{}{}}
-	for _, o := range opts {
+	for i, o := range opts {
+		if o == nil {
+			return nil, invalid(op, "", "option %d is nil", i)
+		}
 		o(&k.settings)
 	}
-	var err error
+	if err := k.setUp(serverEndpoint); err != nil {
+		return nil, newError(op, "", ErrInvalidArgument, err)
+	}
+	return k, nil
+}
+
+// setUp checks the settings and makes of them what streams need.
+func (k *SDK) setUp(serverEndpoint string) (err error) {
 	if k.endpoint, err = dial.ParseEndpoint(serverEndpoint); err != nil {
-		return nil, newError(op, "", ErrInvalidArgument, err)
+		return err
 	}
-	if err := checkWorkspaceURL(workspaceURL); err != nil {
-		return nil, newError(op, "", ErrInvalidArgument, err)
+	if err := checkWorkspaceURL(k.workspaceURL); err != nil {
+		return err
 	}
-	if k.settings.http == nil && k.settings.tls != nil {
-		k.settings.http = tokenClient(k.settings.tls)
+	if k.hooks, err = newHooks(k.settings.hooks); err != nil {
+		return err
+	}
+	if err := k.settings.validate(); err != nil {
+		return err
+	}
+	proxies, err := k.settings.proxies()
+	if err != nil {
+		return err
+	}
+	if k.settings.http == nil {
+		k.settings.http = tokenClient(k.settings.tls, proxies)
 	}
 	k.log = k.settings.log
 	if k.log == nil {
@@ -65,21 +92,49 @@ func New(serverEndpoint, workspaceURL string, opts ...Option) (*SDK, error) {
 	k.dialOptions, err = dial.Options(k.endpoint, dial.Settings{
 		TLS:       k.settings.tls,
 		UserAgent: strings.TrimSpace(k.settings.userAgent + " " + identity),
+		Proxies:   proxies,
 		Dialer:    k.settings.dialer,
+		Faults:    &k.faults,
 	})
 	if err != nil {
-		return nil, newError(op, "", ErrInvalidArgument, err)
+		return err
 	}
-	return k, nil
+	if k.settings.keepalive.Time > 0 {
+		k.dialOptions = append(k.dialOptions, grpc.WithKeepaliveParams(k.settings.keepalive))
+	}
+	return nil
 }
 
 // tokenClient trusts what connections to the server trust. It keeps no connection between token requests.
-func tokenClient(cfg *tls.Config) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		Proxy:             http.ProxyFromEnvironment,
-		TLSClientConfig:   cfg.Clone(),
-		DisableKeepAlives: true,
-	}}
+func tokenClient(cfg *tls.Config, proxies *dial.Proxies) *http.Client {
+	t := &http.Transport{
+		Proxy:               proxies.ForHTTP,
+		DisableKeepAlives:   true,
+		ForceAttemptHTTP2:   true,
+		TLSHandshakeTimeout: 10 * time.Second,
+	}
+	if cfg != nil {
+		t.TLSClientConfig = cfg.Clone()
+	}
+	return &http.Client{Transport: t}
+}
+
+// permanentFault marks the failure to connect to a server that cannot be trusted, or that speaks no TLS: every other try
+// would meet it again. gRPC has made a text of the reason.
+func (k *SDK) permanentFault(err error) error {
+	if recovery.Code(err) != codes.Unavailable {
+		return err
+	}
+	fault := k.faults.Last()
+	var untrusted *tls.CertificateVerificationError
+	var plaintext tls.RecordHeaderError
+	switch {
+	case errors.As(fault, &untrusted):
+		return recovery.Permanent(fmt.Errorf("%w; give the SDK the server's certificate authority, see WithTLSConfig", err))
+	case errors.As(fault, &plaintext):
+		return recovery.Permanent(fmt.Errorf("%w; the server speaks no TLS, is it an http:// endpoint?", err))
+	}
+	return err
 }
 
 // checkWorkspaceURL finds slips early. Its errors do not repeat the URL, which may hold a password.
@@ -103,17 +158,86 @@ func checkWorkspaceURL(s string) error {
 }
 
 // CreateStream opens a stream to a table and returns when the server has accepted it. It retries failures that may pass,
-// as the settings say; ctx bounds the whole of that.
+// as the settings say; ctx bounds the whole of that, and not the life of the stream.
 func (k *SDK) CreateStream(ctx context.Context, table TableProperties, auth Auth, opts ...StreamOption) (*Stream, error) {
 	const op = "create stream"
 	cfg := DefaultStreamSettings()
-	for _, o := range opts {
-		o(&cfg)
+	if err := apply(op, table.Name, &cfg, opts); err != nil {
+		return nil, err
+	}
+	return k.create(ctx, op, table, auth, cfg)
+}
+
+// RecreateStream opens a stream like old, which has failed or is closed, and ingests again what old left unacknowledged:
+// batches as batches, in order. Table, authentication and settings are those of old, with opts applied to them. It waits,
+// for as long as ctx allows, where the limits of unacknowledged records make it wait; it does not wait for the
+// acknowledgements of the rest.
+//
+// The new stream counts its offsets from 0. After an error old is as it was, and the call may be repeated; the server may
+// then have some records twice. A stream that was recreated cannot be recreated again, which would ingest everything
+// twice: that, and an old stream that has not ended, is an ErrInvalidState.
+func (k *SDK) RecreateStream(ctx context.Context, old *Stream, opts ...StreamOption) (_ *Stream, err error) {
+	const op = "recreate stream"
+	p, err := old.pipe(op)
+	if err != nil {
+		return nil, err
+	}
+	cfg := p.cfg
+	if err := apply(op, p.table.Name, &cfg, opts); err != nil {
+		return nil, err
+	}
+	left, err := p.unacked(op)
+	if err != nil {
+		return nil, err
+	}
+	if !p.recreate(true) {
+		return nil, newError(op, p.table.Name, ErrInvalidState, errors.New("the stream was recreated already"))
+	}
+	defer func() {
+		if err != nil {
+			p.recreate(false)
+		}
+	}()
+	s, err := k.create(ctx, op, p.table, p.auth, cfg)
+	if err != nil {
+		return nil, err
+	}
+	for _, call := range left {
+		if _, err := s.IngestBatch(ctx, call); err != nil {
+			s.p.abort(errors.New("the stream could not take over what another one had left"))
+			<-s.p.ended
+			if e, ok := err.(*Error); ok {
+				e.Op = op
+			}
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// apply applies options.
+func apply(op, table string, cfg *StreamSettings, opts []StreamOption) error {
+	for i, o := range opts {
+		if o == nil {
+			return invalid(op, table, "stream option %d is nil", i)
+		}
+		o(cfg)
+	}
+	return nil
+}
+
+// create is CreateStream with its settings.
+func (k *SDK) create(ctx context.Context, op string, table TableProperties, auth Auth, cfg StreamSettings) (*Stream, error) {
+	switch {
+	case k == nil || k.streams == nil:
+		return nil, newError(op, table.Name, ErrInvalidState, errors.New("the SDK is nil or the zero SDK; make it with New"))
+	case ctx == nil:
+		return nil, newError(op, table.Name, ErrInvalidArgument, errNilContext)
 	}
 	if err := table.validate(op); err != nil {
 		return nil, err
 	}
-	if err := cfg.Validate(); err != nil {
+	if err := cfg.faults(); err != nil {
 		return nil, newError(op, table.Name, ErrInvalidArgument, err)
 	}
 	if auth == nil {
@@ -154,6 +278,9 @@ func (k *SDK) CreateStream(ctx context.Context, table TableProperties, auth Auth
 // Close ends all streams at once, without a flush: close streams first where records matter. What is unacknowledged is
 // in [Stream.Unacked]. Close may be called more than once; it always returns nil.
 func (k *SDK) Close() error {
+	if k == nil {
+		return nil
+	}
 	k.mu.Lock()
 	k.closed = true
 	var open []*pipeline
@@ -202,3 +329,13 @@ func (k *SDK) remove(p *pipeline) {
 type Stream struct {
 	p *pipeline
 }
+
+// pipe returns the pipeline of a stream that CreateStream made.
+func (s *Stream) pipe(op string) (*pipeline, error) {
+	if s == nil || s.p == nil {
+		return nil, newError(op, "", ErrInvalidState, errNoStream)
+	}
+	return s.p, nil
+}
+
+var errNoStream = errors.New("the stream is nil or the zero Stream; make it with CreateStream")

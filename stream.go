@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 
 	"github.com/zerobus-go/zerobus/internal/wire"
 )
@@ -16,12 +18,34 @@ import (
 // than 10 MiB - 64 KiB with its framing, or JSON that is not UTF-8 is an ErrInvalidArgument, and does no harm to the
 // stream. While the stream recovers, records are accepted and kept.
 func (s *Stream) Ingest(ctx context.Context, rec Record) (Ack, error) {
-	return s.p.ingest(ctx, &rec, true)
+	const op = "ingest"
+	p, err := s.pipe(op)
+	switch {
+	case err != nil:
+		return Ack{}, err
+	case ctx == nil:
+		return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, errNilContext)
+	}
+	return p.ingest(ctx, &rec, true)
+}
+
+// IngestAndWait is Ingest and [Ack.Wait] in one: it returns the record's offset once it is durable. It is the simple way
+// for few records; every one takes a round trip.
+func (s *Stream) IngestAndWait(ctx context.Context, rec Record) (offset int64, err error) {
+	ack, err := s.Ingest(ctx, rec)
+	if err != nil {
+		return -1, err
+	}
+	return ack.Offset(), ack.Wait(ctx)
 }
 
 // TryIngest is Ingest without the wait: where that would wait, it returns ErrWouldBlock.
 func (s *Stream) TryIngest(rec Record) (Ack, error) {
-	return s.p.ingest(context.Background(), &rec, false)
+	p, err := s.pipe("ingest")
+	if err != nil {
+		return Ack{}, err
+	}
+	return p.ingest(context.Background(), &rec, false)
 }
 
 // IngestBatch adds records that stay together: they have one offset and one acknowledgement, are sent in one message,
@@ -30,27 +54,53 @@ func (s *Stream) TryIngest(rec Record) (Ack, error) {
 //
 // No records are no call: the Ack is the zero Ack, and nothing is sent.
 func (s *Stream) IngestBatch(ctx context.Context, recs []Record) (Ack, error) {
-	return s.p.ingestBatch(ctx, recs)
+	const op = "ingest batch"
+	p, err := s.pipe(op)
+	switch {
+	case err != nil:
+		return Ack{}, err
+	case ctx == nil:
+		return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, errNilContext)
+	}
+	return p.ingestBatch(ctx, recs)
 }
 
-// Flush waits until everything that was ingested before is durable. It sends nothing earlier than would be sent anyway,
-// and others may go on ingesting. Its wait ends with ctx, with [StreamSettings].FlushTimeout (ErrFlushTimeout), or with
-// the stream; the stream is as usable after the first two as it was before. On an ended stream Flush returns nil if
-// everything is durable.
+// Flush waits until everything that was ingested before is durable, or was handed to the reject handler. It sends nothing
+// earlier than would be sent anyway, and others may go on ingesting. Its wait ends with ctx, with
+// [StreamSettings].FlushTimeout (ErrFlushTimeout), or with the stream; the stream is as usable after the first two as it
+// was before. On an ended stream Flush returns nil if everything is settled.
 func (s *Stream) Flush(ctx context.Context) error {
-	return s.p.flush(ctx, "flush")
+	const op = "flush"
+	p, err := s.pipe(op)
+	switch {
+	case err != nil:
+		return err
+	case ctx == nil:
+		return newError(op, p.table.Name, ErrInvalidArgument, errNilContext)
+	}
+	return p.flush(ctx, op)
 }
 
-// WaitForOffset waits until the call with that logical offset, and all before it, are durable; see [Ack.Wait]. An
-// offset that was never issued is an ErrInvalidArgument.
+// WaitForOffset waits until the call with that logical offset, and all before it, are durable. It is [Ack.Wait] for those
+// who keep offsets, and ends after [StreamSettings].FlushTimeout at the latest, with an ErrAckTimeout. An offset that was
+// never issued is an ErrInvalidArgument.
 func (s *Stream) WaitForOffset(ctx context.Context, offset int64) error {
 	const op = "wait for offset"
-	if next := s.p.next(); offset < 0 || offset >= next {
-		e := invalid(op, s.p.table.Name, "offset %d was not issued; the next one is %d", offset, next)
+	p, err := s.pipe(op)
+	switch {
+	case err != nil:
+		return err
+	case ctx == nil:
+		return newError(op, p.table.Name, ErrInvalidArgument, errNilContext)
+	}
+	if next := p.next(); offset < 0 || offset >= next {
+		e := invalid(op, p.table.Name, "offset %d was not issued; the next one is %d", offset, next)
 		e.Offset = offset
 		return e
 	}
-	return s.p.wait(ctx, op, offset)
+	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.FlushTimeout, ErrAckTimeout)
+	defer cancel()
+	return p.wait(ctx, op, offset)
 }
 
 // Close ends the stream: it takes no more records, waits like Flush for what is unacknowledged, and ends the connection.
@@ -61,35 +111,70 @@ func (s *Stream) WaitForOffset(ctx context.Context, offset int64) error {
 // Close returns why something is unacknowledged, or why the stream had failed. Calls at the same time wait for the
 // first and return the same; later ones return nil.
 func (s *Stream) Close(ctx context.Context) error {
-	return s.p.close(ctx)
+	const op = "close"
+	p, err := s.pipe(op)
+	switch {
+	case err != nil:
+		return err
+	case ctx == nil:
+		return newError(op, p.table.Name, ErrInvalidArgument, errNilContext)
+	}
+	return p.close(ctx)
 }
 
 // State returns where the stream is in its life.
-func (s *Stream) State() State { return s.p.currentState() }
+func (s *Stream) State() State {
+	if s == nil || s.p == nil {
+		return StateUninitialized
+	}
+	return s.p.currentState()
+}
 
 // ID returns the server's id of the present connection, or of the last one. It changes when the stream reconnects.
-func (s *Stream) ID() string { return s.p.streamID() }
+func (s *Stream) ID() string {
+	if s == nil || s.p == nil {
+		return ""
+	}
+	return s.p.streamID()
+}
 
 // TableName returns the name of the stream's table.
-func (s *Stream) TableName() string { return s.p.table.Name }
+func (s *Stream) TableName() string {
+	if s == nil || s.p == nil {
+		return ""
+	}
+	return s.p.table.Name
+}
 
 // Settings returns the stream's settings, with all options applied.
-func (s *Stream) Settings() StreamSettings { return s.p.cfg }
+func (s *Stream) Settings() StreamSettings {
+	if s == nil || s.p == nil {
+		return StreamSettings{}
+	}
+	return s.p.cfg
+}
 
 // Err returns why the stream has failed, and nil while it has not.
-func (s *Stream) Err() error { return s.p.failed("stream") }
+func (s *Stream) Err() error {
+	p, err := s.pipe("stream")
+	if err != nil {
+		return err
+	}
+	return p.failed("stream")
+}
 
 // Unacked returns all records that were ingested and not acknowledged, in order, as they were encoded. It is empty, not
 // nil, when there are none. It works after the stream has ended, as often as it is called; before, it is an
-// ErrInvalidState. The records share memory with the stream.
+// ErrInvalidState. The records share memory with the stream. What the reject handler was given is not among them.
 //
 // The server may have some of them all the same: it may have lost the connection before it could say so.
+// [SDK.RecreateStream] makes a new stream of them.
 func (s *Stream) Unacked() ([]Record, error) {
-	calls, err := s.UnackedBatches()
+	calls, err := s.EachUnacked()
 	if err != nil {
 		return nil, err
 	}
-	recs := make([]Record, 0, len(calls))
+	recs := []Record{}
 	for _, call := range calls {
 		recs = append(recs, call...)
 	}
@@ -99,7 +184,26 @@ func (s *Stream) Unacked() ([]Record, error) {
 // UnackedBatches is Unacked with the records of each ingest call together: one for Ingest, and as many as there were for
 // IngestBatch.
 func (s *Stream) UnackedBatches() ([][]Record, error) {
-	return s.p.unacked()
+	calls, err := s.EachUnacked()
+	if err != nil {
+		return nil, err
+	}
+	batches := [][]Record{}
+	for _, call := range calls {
+		batches = append(batches, slices.Clone(call))
+	}
+	return batches, nil
+}
+
+// EachUnacked is UnackedBatches as an iterator, which makes no list of what may be many records: it yields the logical
+// offset and the records of each call. The slice, not the records, is used again for the next call.
+func (s *Stream) EachUnacked() (iter.Seq2[int64, []Record], error) {
+	const op = "unacked"
+	p, err := s.pipe(op)
+	if err != nil {
+		return nil, err
+	}
+	return p.unacked(op)
 }
 
 // ingest is Ingest and TryIngest.
@@ -113,7 +217,7 @@ func (p *pipeline) ingest(ctx context.Context, rec *Record, block bool) (Ack, er
 	if rec.lazy {
 		enc := encoders.Get().(*encoder)
 		defer enc.free()
-		data, err = enc.encode(rec)
+		data, err = enc.encode(rec, p.table.message)
 	} else {
 		data, err = rec.encoded()
 	}
@@ -143,7 +247,7 @@ func (p *pipeline) ingestBatch(ctx context.Context, recs []Record) (Ack, error) 
 		if rec.typ != p.typ {
 			return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, fmt.Errorf("record %d of the batch: %w", i, rec.wrongType(p.typ)))
 		}
-		data, err := enc.encode(rec)
+		data, err := enc.encode(rec, p.table.message)
 		if err != nil {
 			return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, fmt.Errorf("record %d of the batch: %w", i, err))
 		}

@@ -21,6 +21,8 @@ type TableProperties struct {
 	// Descriptor describes the messages of a PROTO table. It must be self-contained: message and enum types that it
 	// uses are nested in it. ProtoTable and ProtoTableDescriptor see to that.
 	Descriptor *descriptorpb.DescriptorProto
+
+	message protoreflect.MessageDescriptor // what records are checked against; nil when it is not known
 }
 
 // Table is a table that is given JSON records.
@@ -33,7 +35,7 @@ func Table(name string) TableProperties {
 func ProtoTable(name string, m proto.Message) TableProperties {
 	t := TableProperties{Name: name, RecordType: RecordTypeProto}
 	if m != nil {
-		t.Descriptor = selfContained(m.ProtoReflect().Descriptor())
+		return ProtoTableDescriptor(name, m.ProtoReflect().Descriptor())
 	}
 	return t
 }
@@ -43,9 +45,21 @@ func ProtoTable(name string, m proto.Message) TableProperties {
 func ProtoTableDescriptor(name string, md protoreflect.MessageDescriptor) TableProperties {
 	t := TableProperties{Name: name, RecordType: RecordTypeProto}
 	if md != nil {
-		t.Descriptor = selfContained(md)
+		t.Descriptor, t.message = selfContained(md), md
 	}
 	return t
+}
+
+// ProtoTableBytes is ProtoTable for a type that is known by its serialized google.protobuf.DescriptorProto, which must be
+// self-contained. Other bytes are an ErrInvalidArgument.
+func ProtoTableBytes(name string, descriptor []byte) (TableProperties, error) {
+	const op = "descriptor"
+	d := new(descriptorpb.DescriptorProto)
+	if err := proto.Unmarshal(descriptor, d); err != nil {
+		return TableProperties{}, invalid(op, name, "the bytes are no serialized DescriptorProto: %w", err)
+	}
+	t := TableProperties{Name: name, RecordType: RecordTypeProto, Descriptor: d}
+	return t, t.validate(op)
 }
 
 // recordType returns the type with its default filled in.
@@ -72,6 +86,9 @@ func (t TableProperties) validate(op string) error {
 		}
 		if t.Descriptor.GetName() == "" {
 			return invalid(op, t.Name, "the descriptor of the PROTO records has no message name")
+		}
+		if err := checkSelfContained(t.Descriptor); err != nil {
+			return newError(op, t.Name, ErrInvalidArgument, err)
 		}
 	default:
 		return invalid(op, t.Name, "%v is neither PROTO nor JSON", t.RecordType)

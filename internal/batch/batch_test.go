@@ -98,7 +98,9 @@ func TestBuilder_Seals(t *testing.T) {
 }
 
 func TestBuilder_ARangeEndsWithItsChunk(t *testing.T) {
-	b := NewBuilder(&Pool{}, Limits{Bytes: 10 << 20})
+	b := NewBuilder(&Pool{}, Limits{Bytes: ChunkSize})
+	add(b, "the chunk is not empty")
+	b.Seal()
 	big := strings.Repeat("x", ChunkSize/2)
 	var ranges []Range
 	for range 3 {
@@ -109,6 +111,76 @@ func TestBuilder_ARangeEndsWithItsChunk(t *testing.T) {
 	ranges = append(ranges, b.Seal())
 	if len(ranges) != 3 {
 		t.Fatalf("%d ranges; want 3: two such records do not fit into a chunk", len(ranges))
+	}
+}
+
+// A bound above the common size of chunks has larger chunks, and they are used again.
+func TestBuilder_LargeRanges(t *testing.T) {
+	pool := &Pool{}
+	b := NewBuilder(pool, Limits{Bytes: 3*ChunkSize - 1})
+	big := strings.Repeat("x", ChunkSize/2)
+	for range 5 {
+		if r := add(b, big); r.Records() > 0 {
+			t.Fatalf("a range of %d records; five such records have room in one", r.Records())
+		}
+	}
+	r := b.Seal()
+	b.Close()
+	b.Release(&r)
+	if buf := pool.Get(3 * ChunkSize); cap(*buf) != 3*ChunkSize {
+		t.Errorf("a buffer of %d bytes", cap(*buf))
+	}
+}
+
+func TestBuilder_Split(t *testing.T) {
+	pool := &Pool{}
+	b := NewBuilder(pool, Limits{Bytes: ChunkSize})
+	var all []string
+	for i := range 7 {
+		if i%3 == 1 {
+			var framed []byte
+			for k := range i {
+				framed = wire.AppendRecord(framed, []byte(fmt.Sprintf("%d.%d", i, k)))
+			}
+			b.AppendBatch(framed, i)
+		} else {
+			b.Append([]byte(fmt.Sprint(i)))
+		}
+	}
+	r := b.Seal()
+	for call := range r.Calls() {
+		all = append(all, fmt.Sprintf("%s", call))
+	}
+	// Halve until every range is one call, and look at what is in them.
+	var got []string
+	var split func(r Range)
+	split = func(r Range) {
+		if r.Offsets() > 1 {
+			first, rest := b.Split(&r)
+			if first.Offsets()+rest.Offsets() < 2 || first.Offsets() == 0 || r.Records() != 0 {
+				t.Fatalf("split into %d and %d calls", first.Offsets(), rest.Offsets())
+			}
+			split(first)
+			split(rest)
+			return
+		}
+		n := 0
+		for call := range r.Calls() {
+			got = append(got, fmt.Sprintf("%s", call))
+			n += len(call)
+		}
+		if n != r.Records() {
+			t.Errorf("%d records; the range says %d", n, r.Records())
+		}
+		b.Release(&r)
+	}
+	split(r)
+	if fmt.Sprint(got) != fmt.Sprint(all) {
+		t.Errorf("calls %v; want %v", got, all)
+	}
+	b.Close()
+	if len(pool.free) != 1 {
+		t.Errorf("%d free chunks after everything was released; want 1", len(pool.free))
 	}
 }
 

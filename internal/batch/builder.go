@@ -16,6 +16,7 @@ type Limits struct {
 type Builder struct {
 	pool   *Pool
 	limits Limits
+	size   int // of a chunk: what a whole range needs, in steps of ChunkSize
 
 	cur  *chunk // nil until the first record
 	open Range  // a piece at the end of cur; empty when it has no records
@@ -25,7 +26,8 @@ type Builder struct {
 
 // NewBuilder returns a builder that takes its memory from pool.
 func NewBuilder(pool *Pool, limits Limits) *Builder {
-	return &Builder{pool: pool, limits: limits}
+	steps := max(1, (limits.Bytes+ChunkSize-1)/ChunkSize)
+	return &Builder{pool: pool, limits: limits, size: steps * ChunkSize}
 }
 
 // Open returns the number of records in the open range.
@@ -94,6 +96,41 @@ func (b *Builder) Release(r *Range) {
 	}
 }
 
+// Split divides a sealed range of two calls or more into its first half of calls and the rest. r is empty afterwards; the
+// halves are released each by itself.
+func (b *Builder) Split(r *Range) (first, rest Range) {
+	calls := r.offsets / 2
+	first, rest = *r, *r
+	first.records, first.offsets, first.groups = 0, 0, nil
+	end, left := r.start, calls
+	for call := range r.Calls() {
+		if left == 0 {
+			break
+		}
+		left--
+		for _, rec := range call {
+			end += wire.RecordSize(len(rec))
+		}
+		first.records += len(call)
+		first.offsets++
+	}
+	first.end, rest.start = end, end
+	rest.records -= first.records
+	rest.offsets -= calls
+	n := 0
+	for n < len(r.groups) && r.groups[n].First < first.records {
+		n++
+	}
+	first.groups = r.groups[:n:n]
+	rest.groups = nil // a slice of its own: Release gives each away to be used again
+	for _, g := range r.groups[n:] {
+		rest.groups = append(rest.groups, Group{First: g.First - first.records, Count: g.Count})
+	}
+	r.chunk.live++
+	*r = Range{}
+	return first, rest
+}
+
 // Close leaves the present chunk, which is then freed with its last range. There must be no open range, and nothing may
 // be appended afterwards.
 func (b *Builder) Close() {
@@ -107,7 +144,7 @@ func (b *Builder) Close() {
 func (b *Builder) begin(size int) {
 	if b.cur == nil || b.cur.used+size > len(b.cur.buf) {
 		old := b.cur
-		b.cur = newChunk(b.pool.Get(size), b.pool)
+		b.cur = newChunk(b.pool.Get(max(size, b.size)), b.pool)
 		if old != nil {
 			old.retire()
 		}

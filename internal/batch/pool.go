@@ -15,11 +15,20 @@ type Pool struct {
 	free []*[]byte // guarded by mu; at most keepFree
 
 	burst sync.Pool
+	large [maxSteps + 1]sync.Pool // of the sizes 2, 3, … times ChunkSize
 }
+
+// maxSteps times ChunkSize is more than a message can have: larger buffers are for nothing but one record.
+const maxSteps = 10
 
 // Get returns a buffer of at least size bytes. It implements mem.BufferPool.
 func (p *Pool) Get(size int) *[]byte {
 	if size > ChunkSize {
+		if class := p.class(size); class != nil {
+			if b, ok := class.Get().(*[]byte); ok {
+				return b
+			}
+		}
 		b := make([]byte, size)
 		return &b
 	}
@@ -39,9 +48,20 @@ func (p *Pool) Get(size int) *[]byte {
 	return &b
 }
 
-// Put takes a buffer back. Those that are not of the common size are dropped. It implements mem.BufferPool.
+// class returns the pool of buffers of that size; nil when the size is nobody's but its own.
+func (p *Pool) class(size int) *sync.Pool {
+	if steps := size / ChunkSize; size%ChunkSize == 0 && 2 <= steps && steps <= maxSteps {
+		return &p.large[steps]
+	}
+	return nil
+}
+
+// Put takes a buffer back. Those of a size that is no multiple of [ChunkSize] are dropped. It implements mem.BufferPool.
 func (p *Pool) Put(b *[]byte) {
 	if cap(*b) != ChunkSize {
+		if class := p.class(cap(*b)); class != nil {
+			class.Put(b)
+		}
 		return
 	}
 	*b = (*b)[:ChunkSize]

@@ -37,14 +37,14 @@ func TestBudget_Decide(t *testing.T) {
 		failures []Failure
 		want     []Decision
 	}{
-		{"in a row", policy, []Failure{lost, lost, lost}, []Decision{again(1, 2*s), again(2, 2*s), giveUp}},
+		{"in a row", policy, []Failure{lost, lost, lost}, []Decision{again(1, 2*s), again(2, 4*s), giveUp}},
 		{"no retries", Policy{Enabled: true, Backoff: s}, []Failure{lost}, []Decision{giveUp}},
 		{"no recovery", Policy{Retries: 5}, []Failure{progress}, []Decision{giveUp}},
 		{"terminal", policy, []Failure{terminal}, []Decision{giveUp}},
 		{
 			"progress clears", policy,
 			[]Failure{lost, lost, progress, lost, lost},
-			[]Decision{again(1, 2*s), again(2, 2*s), again(1, 0), again(2, 2*s), giveUp},
+			[]Decision{again(1, 2*s), again(2, 4*s), again(1, 0), again(2, 4*s), giveUp},
 		},
 		{
 			"progress every time", policy,
@@ -55,11 +55,11 @@ func TestBudget_Decide(t *testing.T) {
 		{
 			"an idle connection that lived clears", policy,
 			[]Failure{lost, lost, stable, stable, stable},
-			[]Decision{again(1, 2*s), again(2, 2*s), again(1, 0), again(1, 0), again(1, 0)},
+			[]Decision{again(1, 2*s), again(2, 4*s), again(1, 0), again(1, 0), again(1, 0)},
 		},
-		{"one that did not live long does not", policy, []Failure{short, short, short}, []Decision{again(1, 2*s), again(2, 2*s), giveUp}},
-		{"nor does a silent one", policy, []Failure{silent, silent, silent}, []Decision{again(1, 2*s), again(2, 2*s), giveUp}},
-		{"a rotation waits only when it repeats", policy, []Failure{rotated, rotated, rotated}, []Decision{again(1, 0), again(2, 2*s), giveUp}},
+		{"one that did not live long does not", policy, []Failure{short, short, short}, []Decision{again(1, 2*s), again(2, 4*s), giveUp}},
+		{"nor does a silent one", policy, []Failure{silent, silent, silent}, []Decision{again(1, 2*s), again(2, 4*s), giveUp}},
+		{"a rotation waits only when it repeats", policy, []Failure{rotated, rotated, rotated}, []Decision{again(1, 0), again(2, 4*s), giveUp}},
 		{"a rotation after progress is free", Policy{Enabled: true}, []Failure{{Err: errLost, Rotated: true, Progress: true}}, []Decision{again(0, 0)}},
 	}
 	for _, tt := range tests {
@@ -71,6 +71,63 @@ func TestBudget_Decide(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Waits double up to half a minute, or stay at a backoff that is longer.
+func TestBudget_WaitsGrow(t *testing.T) {
+	for _, tt := range []struct {
+		backoff time.Duration
+		want    []time.Duration
+	}{
+		{2 * time.Second, []time.Duration{2, 4, 8, 16, 30, 30}},
+		{time.Minute, []time.Duration{60, 60, 60}},
+		{0, []time.Duration{0, 0, 0}},
+	} {
+		b := Budget{Policy: Policy{Enabled: true, Retries: 100, Backoff: tt.backoff}}
+		for i, want := range tt.want {
+			if d := b.Decide(Failure{Err: errLost}, 0); d.Wait != want*time.Second {
+				t.Errorf("backoff %v, failure %d: waits %v; want %v", tt.backoff, i+1, d.Wait, want*time.Second)
+			}
+		}
+	}
+}
+
+// Refusals are no failures, and come at a pace.
+func TestBudget_RefusalsHaveAPace(t *testing.T) {
+	b := Budget{Policy: Policy{Enabled: true, Retries: 1, Backoff: time.Second}}
+	now := time.Unix(1_000_000_000, 0)
+	refused := Failure{Err: status.Error(codes.InvalidArgument, "bad record"), Refused: true}
+	var waited time.Duration
+	for i := range 164 {
+		refused.At = now
+		d := b.Decide(refused, 0)
+		if !d.Retry || d.Attempt != 0 || i < refusalBurst && d.Wait != 0 {
+			t.Fatalf("refusal %d: %+v", i, d)
+		}
+		waited += d.Wait
+		now = now.Add(d.Wait)
+	}
+	if waited != 10*time.Second {
+		t.Errorf("100 refusals beyond the burst wait %v; want 10 s", waited)
+	}
+	if d := b.Decide(Failure{Err: errLost}, 0); d.Attempt != 1 {
+		t.Errorf("a failure after refusals: %+v", d)
+	}
+	off := Budget{}
+	if d := off.Decide(refused, 0); d.Retry {
+		t.Error("recovery is off")
+	}
+}
+
+// What was refused for a token that is gone is tried again at once, but not for ever.
+func TestBudget_Passing(t *testing.T) {
+	b := Budget{Policy: Policy{Enabled: true, Retries: 2, Backoff: time.Second}}
+	f := Failure{Err: Passing(status.Error(codes.Unauthenticated, "token expired"))}
+	for i, want := range []Decision{{Retry: true, Attempt: 1}, {Retry: true, Attempt: 2, Wait: 2 * time.Second}, {}} {
+		if d := b.Decide(f, 0); d != want {
+			t.Errorf("failure %d: %+v; want %+v", i, d, want)
+		}
 	}
 }
 

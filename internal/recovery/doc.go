@@ -13,8 +13,13 @@
 //
 // A connection that cleared the count is replaced at once; but of two in a row that lived for less than the backoff, the
 // second is not, or a server that ends streams as fast as they come would be met at that speed. After any other failure
-// comes the backoff of the policy, lengthened by up to a quarter at random, so that many clients of one server do not
-// come back together.
+// comes the backoff of the policy; it doubles with every further failure in a row, up to 30 s, and is lengthened by up to
+// a quarter at random, so that many clients of one server do not come back together.
+//
+// # Refused records
+//
+// A stream that looks for a refused record by trying (see package window) loses a connection with every refusal. Those
+// count as no failure. 64 are replaced at once, more of them at a pace of ten a second.
 //
 // # Which failures end a stream
 //

@@ -24,12 +24,13 @@ type Host interface {
 	// to be expected from it.
 	Owed() (since time.Time, owed bool)
 
-	// Lost is told that the connection, or the try to connect, has failed, and why. It fills in whether the connection
-	// brought an acknowledgement and whether it left something unacknowledged.
+	// Lost is told that the connection, or the try to connect, has failed, and why. It fills in what it knows better:
+	// whether the connection brought an acknowledgement, whether it left something unacknowledged, whether a record was
+	// refused; and it may mark the error as [Passing].
 	Lost(f *Failure)
 
-	// Retry is told what was decided, when that is another try.
-	Retry(f Failure, d Decision)
+	// Decided is told what was decided about a failure.
+	Decided(f Failure, d Decision)
 }
 
 // drainFinished is how long a server may take to end a stream after the half-close of a clean end.
@@ -50,8 +51,10 @@ func Supervise(ctx context.Context, host Host, policy Policy, finish context.Con
 		case f.Err == nil, s.finished():
 			return nil
 		}
+		f.At = time.Now()
 		host.Lost(&f)
 		d := budget.Decide(f, rand.Float64())
+		host.Decided(f, d)
 		if budget.Failures() <= 1 {
 			first = f.Err
 		}
@@ -61,7 +64,6 @@ func Supervise(ctx context.Context, host Host, policy Policy, finish context.Con
 			}
 			return f.Err
 		}
-		host.Retry(f, d)
 		if !s.sleep(ctx, d.Wait) && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -89,7 +91,7 @@ func (s *supervisor) once(ctx context.Context) Failure {
 	}
 	opened := time.Now()
 	err = s.watch(ctx, line)
-	return Failure{Err: err, Rotated: line.Rotated(), Lived: time.Since(opened)}
+	return Failure{Err: err, Opened: true, Rotated: line.Rotated(), Lived: time.Since(opened)}
 }
 
 // watch waits for the end of a connection. It ends it when the server owes an acknowledgement for too long, and when

@@ -21,6 +21,9 @@ func Terminal(code codes.Code) bool {
 
 // Retriable reports whether trying again may help.
 func Retriable(err error) bool {
+	if isPassing(err) {
+		return true
+	}
 	if p := (*permanent)(nil); errors.As(err, &p) {
 		return false
 	}
@@ -58,6 +61,23 @@ type permanent struct{ err error }
 
 func (p *permanent) Error() string { return p.err.Error() }
 func (p *permanent) Unwrap() error { return p.err }
+
+// Passing marks an error whose code is terminal, and whose cause is gone: a token that was refused and is not used again.
+func Passing(err error) error { return &passing{err} }
+
+type passing struct{ err error }
+
+func (p *passing) Error() string { return p.err.Error() }
+func (p *passing) Unwrap() error { return p.err }
+
+// isPassing looks at the last of several failures in a row, which decides.
+func isPassing(err error) bool {
+	if g := (*GaveUp)(nil); errors.As(err, &g) {
+		err = g.Last
+	}
+	p := (*passing)(nil)
+	return errors.As(err, &p)
+}
 
 // Unresponsive is a server that does not acknowledge what was sent.
 type Unresponsive struct {

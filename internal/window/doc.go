@@ -30,6 +30,12 @@
 // nothing. One for the range that is taken but not known to be sent is held until it is: a server cannot have received
 // it much earlier. One that goes backwards changes nothing.
 //
+// # Refusals
+//
+// A server that refuses a record ends its connection, and does not say which record it was in a form that could be relied
+// upon. [Window.Refuse] narrows it down: messages that were outstanding are taken one at a time, and one that is refused
+// while it is alone is halved, until a single call is left. The others are acknowledged on the way.
+//
 // # Concurrency
 //
 // None. The owner brings the lock.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zerobus-go/zerobus/internal/batch"
 	"github.com/zerobus-go/zerobus/internal/wire"
@@ -124,7 +125,7 @@ func runModel(t *testing.T, r *rand.Rand) {
 				}
 				continue
 			}
-			rg, offset := w.Take(gen)
+			rg, offset, _ := w.Take(gen, time.Time{})
 			taken := 0
 			for _, n := range o.messages[o.acked:] {
 				taken += n

@@ -1,8 +1,10 @@
 package window
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/zerobus-go/zerobus/internal/batch"
 )
@@ -37,6 +39,25 @@ type Progress struct {
 	Calls       int   // Last - First + 1; 0 for no progress
 	Records     int
 	Bytes       int
+	Messages    int
+	Since       time.Time // when the oldest of the messages was taken
+}
+
+// Refusal is what a refused message tells about the records in it.
+type Refusal int
+
+// The refusals.
+const (
+	RefusedNothing Refusal = iota // nothing was outstanding, so it is not about records
+	RefusedSome                   // the refused call is among those that will be taken next, one message at a time
+	RefusedFirst                  // it is the oldest call: [Window.Drop] it
+)
+
+// kept is a range of the ring.
+type kept struct {
+	batch.Range
+	at    time.Time // when it was taken last
+	tries int       // how often it was taken
 }
 
 // Window keeps ranges until they are acknowledged.
@@ -45,25 +66,28 @@ type Progress struct {
 //
 //	0 <= sent <= taken <= n, and taken-sent <= 1
 //	durable < next; the kept ranges hold the logical offsets durable+1 … next-1, in order
-//	records and bytes are the sums over the kept ranges, the open one, and reservations that are not used yet
+//	suspects > 0 implies taken <= 1
+//	records and bytes are the sums over the kept ranges, the open one, and reservations: those that are not used yet,
+//	and those of dropped calls
 type Window struct {
 	limits  Limits
 	builder *batch.Builder
 
-	ring []batch.Range // its length is a power of two, or 0
-	head int           // of the oldest range in ring
-	n    int           // ranges in the ring
+	ring []kept // its length is a power of two, or 0
+	head int    // of the oldest range in ring
+	n    int    // ranges in the ring
 
 	gen         uint64
 	live        bool // the generation gen has begun and not ended
 	taken, sent int
+	suspects    int   // ranges at the head, one of which the server has refused
 	held        int64 // the acknowledgement that waits for Sent; -1 without one
 
 	base  int64 // number of the oldest range; so many were released before
 	start int64 // base when the generation began
 
 	next    int64 // logical offset of the next call
-	durable int64 // all logical offsets up to and with this one are acknowledged; -1 at first
+	durable int64 // all logical offsets up to and with this one are acknowledged or dropped; -1 at first
 
 	records, bytes int
 }
@@ -83,7 +107,7 @@ func (w *Window) Reserve(records, bytes int) bool {
 	return true
 }
 
-// Unreserve gives back a reservation that was not used.
+// Unreserve gives back a reservation that was not used, or that of a dropped call.
 func (w *Window) Unreserve(records, bytes int) {
 	w.records -= records
 	w.bytes -= bytes
@@ -115,7 +139,7 @@ func (w *Window) AppendBatch(framed []byte, records int) int64 {
 // Next returns the logical offset of the next call.
 func (w *Window) Next() int64 { return w.next }
 
-// Durable returns the logical offset up to which everything is acknowledged; -1 at first.
+// Durable returns the logical offset up to which everything is acknowledged, or dropped; -1 at first.
 func (w *Window) Durable() int64 { return w.durable }
 
 // Kept returns the records and bytes that are kept or reserved.
@@ -145,22 +169,69 @@ func (w *Window) End(gen uint64) bool {
 	return true
 }
 
-// Take returns the next range for gen to send, and its wire offset; nil when there is none. The pointer is
-// good until the next call; the bytes, until they are acknowledged.
-func (w *Window) Take(gen uint64) (r *batch.Range, wireOffset int64) {
-	if !w.current(gen) {
-		return nil, 0
+// Take returns the next range for gen to send, and its wire offset; nil when there is none, and while a suspect is
+// outstanding. The pointer is good until the next call; the bytes, until they are acknowledged. again says that an
+// earlier generation had taken the range already.
+func (w *Window) Take(gen uint64, now time.Time) (r *batch.Range, wireOffset int64, again bool) {
+	if !w.current(gen) || w.suspects > 0 && w.taken > 0 {
+		return nil, 0, false
 	}
 	if w.taken == w.n {
 		if w.builder.Open() == 0 {
-			return nil, 0
+			return nil, 0, false
 		}
 		w.seal()
 	}
-	r = w.at(w.taken)
+	k := w.at(w.taken)
+	k.at = now
+	k.tries++
 	wireOffset = w.base - w.start + int64(w.taken)
 	w.taken++
-	return r, wireOffset
+	return &k.Range, wireOffset, k.tries > 1
+}
+
+// Refuse ends the generation gen, of which the server has refused something. Of several outstanding messages any may be
+// meant: the next generations take them one at a time, until all are settled. A single one is meant itself; it is halved
+// if it holds more than one call. So the refused call is found by as many refusals as its message can be halved, and
+// two more.
+func (w *Window) Refuse(gen uint64) Refusal {
+	outstanding, acked := w.taken, w.held >= 0
+	switch {
+	case !w.End(gen) || outstanding == 0:
+		return RefusedNothing
+	case outstanding > 1 || acked: // an acknowledgement that is lost with its connection proves nothing
+		w.suspects = max(w.suspects, outstanding)
+		return RefusedSome
+	case w.at(0).Offsets() == 1:
+		return RefusedFirst
+	}
+	if w.n == len(w.ring) {
+		w.grow()
+	}
+	first, rest := w.builder.Split(&w.at(0).Range)
+	*w.at(0) = kept{Range: rest, tries: 1}
+	w.head = (w.head - 1) & (len(w.ring) - 1)
+	w.n++
+	w.base-- // no generation lives, so no wire offset depends on it
+	*w.at(0) = kept{Range: first, tries: 1}
+	w.suspects = max(w.suspects, 1) + 1
+	return RefusedSome
+}
+
+// Drop takes the oldest call out, which stands alone in its range and will not be acknowledged: its offset counts as
+// settled. It returns copies of its records. Their reservation stays until [Window.Unreserve]. No generation may live.
+func (w *Window) Drop() (Progress, [][]byte) {
+	r := w.at(0)
+	p := Progress{First: w.durable + 1, Last: w.durable + 1, Calls: 1, Records: r.Records(), Bytes: r.Len()}
+	var recs [][]byte
+	for call := range r.Calls() {
+		for _, rec := range call {
+			recs = append(recs, bytes.Clone(rec))
+		}
+	}
+	w.release(1)
+	w.durable++
+	return p, recs
 }
 
 // Sent says that the range taken last is in the transport's hands. An acknowledgement that came before is settled now.
@@ -199,19 +270,16 @@ func (w *Window) settle(upTo int64) Progress {
 	if count <= 0 {
 		return Progress{}
 	}
-	p := Progress{First: w.durable + 1}
-	for range count {
-		r := w.at(0)
+	p := Progress{First: w.durable + 1, Messages: count, Since: w.at(0).at}
+	for i := range count {
+		r := w.at(i)
 		p.Calls += r.Offsets()
 		p.Records += r.Records()
 		p.Bytes += r.Len()
-		w.builder.Release(r)
-		w.head = (w.head + 1) & (len(w.ring) - 1)
 	}
-	w.n -= count
+	w.release(count)
 	w.taken -= count
 	w.sent -= count
-	w.base += int64(count)
 	w.durable += int64(p.Calls)
 	w.records -= p.Records
 	w.bytes -= p.Bytes
@@ -219,12 +287,26 @@ func (w *Window) settle(upTo int64) Progress {
 	return p
 }
 
+// release gives up the oldest ranges.
+func (w *Window) release(count int) {
+	for range count {
+		w.builder.Release(&w.at(0).Range)
+		w.head = (w.head + 1) & (len(w.ring) - 1)
+	}
+	w.n -= count
+	w.base += int64(count)
+	w.suspects = max(0, w.suspects-count)
+}
+
+// Suspicious reports whether messages are taken one at a time, because one of them was refused.
+func (w *Window) Suspicious() bool { return w.suspects > 0 }
+
 // All seals the open range and yields all that are kept, oldest first. They are good while nothing is acknowledged.
 func (w *Window) All() iter.Seq[*batch.Range] {
 	w.seal()
 	return func(yield func(*batch.Range) bool) {
 		for i := range w.n {
-			if !yield(w.at(i)) {
+			if !yield(&w.at(i).Range) {
 				return
 			}
 		}
@@ -240,7 +322,7 @@ func (w *Window) Close() {
 func (w *Window) current(gen uint64) bool { return w.live && gen == w.gen }
 
 // at returns the i-th range of the ring, from the oldest.
-func (w *Window) at(i int) *batch.Range {
+func (w *Window) at(i int) *kept {
 	return &w.ring[(w.head+i)&(len(w.ring)-1)]
 }
 
@@ -254,12 +336,12 @@ func (w *Window) seal() {
 		w.grow()
 	}
 	w.n++
-	*w.at(w.n - 1) = r
+	*w.at(w.n - 1) = kept{Range: r}
 }
 
 // grow doubles the ring. It grows on demand: a limit of a million records must not cost memory before they come.
 func (w *Window) grow() {
-	ring := make([]batch.Range, max(16, 2*len(w.ring)))
+	ring := make([]kept, max(16, 2*len(w.ring)))
 	for i := range w.n {
 		ring[i] = *w.at(i)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zerobus-go/zerobus/internal/batch"
 	"github.com/zerobus-go/zerobus/internal/wire"
@@ -62,7 +63,7 @@ func transcript(w *Window, script string) string {
 		case step == "end":
 			w.End(gen)
 		case step == "take":
-			r, offset := w.Take(gen)
+			r, offset, _ := w.Take(gen, time.Time{})
 			if r == nil {
 				fmt.Fprint(&out, " nothing")
 				break
@@ -242,10 +243,10 @@ func TestWindow_BadAckChangesNothing(t *testing.T) {
 		w.Reserve(1, wire.RecordSize(1))
 		w.Append([]byte(r), wire.RecordSize(1))
 	}
-	w.Take(gen)
+	w.Take(gen, time.Time{})
 	w.Sent(gen)
 	before := *w
-	before.ring = append([]batch.Range(nil), w.ring...)
+	before.ring = append([]kept(nil), w.ring...)
 	for _, upTo := range []int64{-1, 1, 2, 1 << 40, -1 << 63} {
 		if _, err := w.Ack(gen, upTo); err == nil {
 			t.Errorf("ack %d is accepted", upTo)
