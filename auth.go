@@ -23,7 +23,7 @@ const (
 
 // A Header is one name and value of the metadata with which a stream is opened.
 type Header struct {
-	Name, Value string
+	Name, Value string // the name in any case; the value in printable ASCII, unless the name ends in -bin
 }
 
 // String hides the value, which may be a token.
@@ -93,10 +93,12 @@ func TargetFrom(ctx context.Context) (Target, bool) {
 
 // ClientCredentials are those of a service principal: a token for the stream's table is requested from the workspace
 // with OAuth 2.0 client credentials. The SDK keeps it for the connections to come, renews it five minutes before it
-// expires, and gives it up when a server refuses it. Printed, logged or marshalled, the secret is not shown; only in an
-// unexported field of another struct does package fmt not ask: keep a pointer there.
+// expires, and gives it up when a server refuses it.
+//
+// Printed, logged or marshalled, the secret is not shown. Only in an unexported field of another struct does package fmt
+// not ask, so do not print such a struct.
 type ClientCredentials struct {
-	ID, Secret string
+	ID, Secret string // of the service principal
 }
 
 // Headers returns the header with a token. It works in contexts that come from this package, which tell the workspace and

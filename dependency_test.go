@@ -41,6 +41,7 @@ var sdkImports = map[string][]string{
 	"schema":            {"internal/sqltext"},
 	"zerobustest":       {"internal/wire"},
 	"internal/version":  {},
+	"internal/leaktest": {},
 	"proto":             {},
 }
 

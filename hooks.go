@@ -40,7 +40,7 @@ type AckHook interface {
 
 // ConnectEvent is a connection that was opened.
 type ConnectEvent struct {
-	Table    string
+	Table    string        // catalog.schema.table
 	StreamID string        // the server's id of the connection
 	Number   int           // of the stream's connections, from 1
 	Took     time.Duration // from the beginning of the try, token request included
@@ -49,14 +49,14 @@ type ConnectEvent struct {
 
 // DisconnectEvent is the end of a connection, or of a try to open one.
 type DisconnectEvent struct {
-	Table    string
-	StreamID string // of the connection; empty for a failed try
-	Reason   string // few values, fit for a label: see the constants, otherwise the name of a gRPC code
-	Err      error  // nil when the stream was closed
-	Retry    bool   // whether there will be another try
-	Wait     time.Duration
-	Attempt  int // of [StreamSettings].RecoveryRetries, that the next try is
-	Unacked  int // records that are kept
+	Table    string        // catalog.schema.table
+	StreamID string        // of the connection; empty for a failed try
+	Reason   string        // few values, fit for a label: see the constants, otherwise the name of a gRPC code
+	Err      error         // nil when the stream was closed
+	Retry    bool          // whether there will be another try
+	Wait     time.Duration // before it
+	Attempt  int           // of [StreamSettings].RecoveryRetries, that the next try is
+	Unacked  int           // records that are kept
 }
 
 // Reasons of a [DisconnectEvent].
@@ -72,17 +72,17 @@ const (
 
 // SendEvent is a message that was handed to the transport.
 type SendEvent struct {
-	Table    string
-	StreamID string
-	Records  int
-	Bytes    int  // of records and framing
-	Resend   bool // an earlier connection had it already
+	Table    string // catalog.schema.table
+	StreamID string // of the connection
+	Records  int    // in the message
+	Bytes    int    // of records and framing
+	Resend   bool   // an earlier connection had it already
 }
 
 // AckEvent is an acknowledgement.
 type AckEvent struct {
-	Table    string
-	StreamID string
+	Table    string        // catalog.schema.table
+	StreamID string        // of the connection
 	Records  int           // that became durable
 	Bytes    int           // of these, with framing
 	Messages int           // of these

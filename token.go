@@ -12,10 +12,10 @@ import (
 // OAuthConfig says where and for what a token is requested. Most programs give [ClientCredentials] to CreateStream and
 // need none.
 type OAuthConfig struct {
-	WorkspaceURL string // such as https://dbc-a1b2c3d4.cloud.databricks.com; https is assumed without a scheme
-	WorkspaceID  string // of the workspace that the token is for; see [ParseWorkspaceURL]
-	Table        string // catalog.schema.table
-	Credentials  ClientCredentials
+	WorkspaceURL string            // such as https://dbc-a1b2c3d4.cloud.databricks.com; https is assumed without a scheme
+	WorkspaceID  string            // of the workspace that the token is for; see [ParseWorkspaceURL]
+	Table        string            // catalog.schema.table
+	Credentials  ClientCredentials // of the service principal
 
 	// HTTPClient makes the request. Nil means one that uses the proxies of the environment and the system's root
 	// certificates. Its redirect policy is not used: redirects are not followed.

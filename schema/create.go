@@ -11,12 +11,12 @@ import (
 
 // CreateTable is a parsed CREATE TABLE statement.
 type CreateTable struct {
-	Name        []string // one to three parts: [[catalog,] schema,] table
-	IfNotExists bool
-	Columns     Struct
-	PartitionBy []string
-	Comment     string
-	Properties  map[string]string
+	Name        []string          // one to three parts: [[catalog,] schema,] table
+	IfNotExists bool              // IF NOT EXISTS: a table that is there already is no error
+	Columns     Struct            // in the order of the statement
+	PartitionBy []string          // names of columns, in the order of PARTITIONED BY
+	Comment     string            // of the table
+	Properties  map[string]string // TBLPROPERTIES
 }
 
 // DDL is the statement that [ParseCreateTable] parses to the same CreateTable, a line for each column and clause.

@@ -39,7 +39,7 @@ const (
 
 // Type is a column's type. The zero value is no type.
 type Type struct {
-	Kind Kind
+	Kind Kind // decides which of the following mean something
 
 	// Of Decimal: 1 to 38 digits, 0 to Precision of them behind the point.
 	Precision, Scale int
@@ -59,17 +59,19 @@ type Type struct {
 
 // Field is a column of a table or a member of a struct.
 type Field struct {
-	Name     string
-	Type     Type
-	Nullable bool
-	Comment  string
+	Name     string // as written, without backticks
+	Type     Type   // of its values
+	Nullable bool   // false for NOT NULL
+	Comment  string // empty for none
 
 	// Metadata holds the other entries of the field's JSON metadata, values as JSON text.
 	Metadata map[string]string
 }
 
 // Struct is the schema of a table.
-type Struct struct{ Fields []Field }
+type Struct struct {
+	Fields []Field // the columns, in order
+}
 
 // Index returns the position of the column with exactly this name, or -1.
 func (s *Struct) Index(name string) int {

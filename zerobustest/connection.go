@@ -20,18 +20,18 @@ const tableHeader = "x-databricks-zerobus-table-name"
 
 // Create is a request to create a stream.
 type Create struct {
-	Table      string
+	Table      string // catalog.schema.table
 	Descriptor []byte // a serialized google.protobuf.DescriptorProto; nil when there is none
 	RecordType int32  // 1 for PROTO, 2 for JSON; 0 when it was not sent, which means PROTO
 }
 
 // Request is a request with records.
 type Request struct {
-	Offset  int64
-	JSON    bool // whether the records are JSON, and not protobuf
-	Batch   bool // whether it is a batch, also one of a single record
-	Records [][]byte
-	Arrived time.Time
+	Offset  int64     // of the connection, from 0; a batch has one
+	JSON    bool      // whether the records are JSON, and not protobuf
+	Batch   bool      // whether it is a batch, also one of a single record
+	Records [][]byte  // as they were sent
+	Arrived time.Time // by the time package's clock, which a bubble has of its own
 }
 
 // Connection is one opened stream: its log, and the means to act on it.

@@ -16,10 +16,10 @@ import (
 
 // TokenRequest is a request to the token endpoint.
 type TokenRequest struct {
-	ClientID     string
+	ClientID     string // of the Authorization header: user and password
 	ClientSecret string
-	Form         url.Values
-	Header       http.Header
+	Form         url.Values  // of the body
+	Header       http.Header // of the request, Authorization included
 }
 
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {

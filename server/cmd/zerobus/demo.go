@@ -139,7 +139,7 @@ func loadSample(ctx context.Context, srv *server.Server, creds admin.Credentials
 	if err != nil {
 		return load{}, err
 	}
-	sdk, err := zerobus.New(srv.GRPCEndpoint(), srv.WorkspaceURL())
+	sdk, err := zerobus.New(srv.GRPCEndpoint(), srv.WorkspaceURL(), zerobus.WithoutProxy())
 	if err != nil {
 		return load{}, err
 	}

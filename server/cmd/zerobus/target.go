@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 
@@ -107,9 +109,25 @@ func (t *target) connect() (*zerobus.SDK, error) {
 	if t.tls != nil && !strings.HasPrefix(t.endpoint, "http://") {
 		opts = append(opts, zerobus.WithTLSConfig(t.tls))
 	}
+	if isLoopback(t.endpoint) {
+		opts = append(opts, zerobus.WithoutProxy()) // which the SDK would use for any host that no_proxy does not name
+	}
 	sdk, err := zerobus.New(t.endpoint, t.workspace, opts...)
 	if err != nil {
 		return nil, &usageError{plainText(err)}
 	}
 	return sdk, nil
+}
+
+// isLoopback reports whether an endpoint, with or without a scheme, is on this machine.
+func isLoopback(endpoint string) bool {
+	if !strings.Contains(endpoint, "://") {
+		endpoint = "https://" + endpoint
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return strings.EqualFold(u.Hostname(), "localhost") || ip != nil && ip.IsLoopback()
 }
