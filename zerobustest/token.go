@@ -16,8 +16,8 @@ import (
 
 // TokenRequest is a request to the token endpoint.
 type TokenRequest struct {
-	ClientID     string // of the Authorization header: user and password
-	ClientSecret string
+	ClientID     string      // of the Authorization header: user and password
+	ClientSecret string      // of the same header
 	Form         url.Values  // of the body
 	Header       http.Header // of the request, Authorization included
 }
