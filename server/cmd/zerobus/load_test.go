@@ -170,7 +170,10 @@ func TestLoad_FailureWhileBlaming(t *testing.T) {
 		durable int64
 		cause   string
 	}{
-		{"no second stream", []zerobustest.Behavior{zerobustest.Refuse(codes.PermissionDenied, "no longer")}, 0, "no longer"},
+		{"no second stream", []zerobustest.Behavior{
+			zerobustest.Refuse(codes.PermissionDenied, "the kept token is not good enough any more"),
+			zerobustest.Refuse(codes.PermissionDenied, "no longer"), // nor is a new one
+		}, 0, "no longer"},
 		{"the table is broken", []zerobustest.Behavior{zerobustest.Refuse(codes.InvalidArgument, "cannot be opened")}, 0, "cannot be opened"},
 		{"second stream fails", []zerobustest.Behavior{zerobustest.Accept(zerobustest.On(1, zerobustest.Ack(0), zerobustest.Wait(time.Millisecond), zerobustest.Fail(codes.NotFound, "dropped")))}, 1, "dropped"},
 	} {
