@@ -1,6 +1,9 @@
 package zerobus
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // An Ack stands for the acknowledgement of one ingest call. It is a small value: keep it, copy it, compare it, or throw
 // it away. The zero Ack, which an empty batch gets, stands for nothing and is done.
@@ -10,6 +13,9 @@ type Ack struct {
 	p *pipeline
 	n int64 // the offset + 1, so that the zero value has none
 }
+
+// Format writes the offset, whatever the verb: what an Ack refers to is nobody's to print.
+func (a Ack) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "ack of offset %d", a.Offset()) }
 
 // Offset returns the call's logical offset: 0 for the first of a stream, one more for every further Ingest or
 // IngestBatch, whatever happens to connections. It is -1 for the zero Ack.
@@ -66,7 +72,10 @@ func (a Ack) OnDone(f func(offset int64, err error)) (stop func() bool) {
 	case f == nil:
 		return func() bool { return false }
 	case a.p == nil:
-		go f(a.Offset(), nil)
+		go func() {
+			defer func() { _ = recover() }() // contained, as elsewhere; there is no stream whose log could have it
+			f(a.Offset(), nil)
+		}()
 		return func() bool { return false }
 	}
 	return a.p.callbacks.onDone(a.Offset(), f)

@@ -2,11 +2,13 @@ package zerobus
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"google.golang.org/grpc/metadata"
 
@@ -81,14 +83,22 @@ type target struct {
 	Target
 	http   *http.Client
 	tokens *oauth.Cache
-	grant  *oauth.Grant // filled by our own providers, so that a refused token can be given up
+	grant  *atomic.Pointer[oauth.Grant] // filled by our own providers, so that a refused token can be given up
 }
 
 // TargetFrom returns the target of the stream for which a provider is called. It is false for contexts that do not come
 // from this package.
 func TargetFrom(ctx context.Context) (Target, bool) {
-	t, ok := ctx.Value(targetKey{}).(target)
+	t, ok := targetOf(ctx)
 	return t.Target, ok
+}
+
+func targetOf(ctx context.Context) (target, bool) {
+	if ctx == nil {
+		return target{}, false
+	}
+	t, ok := ctx.Value(targetKey{}).(target)
+	return t, ok
 }
 
 // ClientCredentials are those of a service principal: a token for the stream's table is requested from the workspace
@@ -104,7 +114,7 @@ type ClientCredentials struct {
 // Headers returns the header with a token. It works in contexts that come from this package, which tell the workspace and
 // the table; elsewhere there are [FetchToken] and [NewOAuthHeadersProvider].
 func (c ClientCredentials) Headers(ctx context.Context) ([]Header, error) {
-	t, ok := ctx.Value(targetKey{}).(target)
+	t, ok := targetOf(ctx)
 	if !ok {
 		return nil, fmt.Errorf("%w: client credentials are for CreateStream, which says for which table", ErrInvalidArgument)
 	}
@@ -125,7 +135,7 @@ func (t target) authorize(ctx context.Context, tokens *oauth.Cache, cfg oauth.Co
 		return nil, tokenError(err)
 	}
 	if t.grant != nil {
-		*t.grant = grant
+		t.grant.Store(&grant)
 	}
 	return []Header{{headerAuthorization, "Bearer " + grant.Access()}}, nil
 }
@@ -133,11 +143,14 @@ func (t target) authorize(ctx context.Context, tokens *oauth.Cache, cfg oauth.Co
 // tokenError says of which kind a failed token request is.
 func tokenError(err error) error {
 	var e *oauth.Error
+	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &e) && e.Retriable:
 		return err
-	case e != nil && e.Status != 0:
+	case e != nil && (e.Status == http.StatusBadRequest || e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden):
 		return fmt.Errorf("%w: %w", ErrAuth, err)
+	case errors.As(err, &untrusted):
+		return recovery.Permanent(err)
 	}
 	return fmt.Errorf("%w: %w", ErrInvalidArgument, err)
 }
@@ -162,24 +175,22 @@ func (c ClientCredentials) MarshalText() ([]byte, error) { return []byte(c.Strin
 // fetchHeaders calls the provider and checks what it gives. Errors that another try would meet again are marked. The grant
 // is nil when the token is not one that the SDK requested.
 func fetchHeaders(ctx context.Context, auth Auth, t target, log *slog.Logger) (metadata.MD, *oauth.Grant, error) {
-	t.grant = new(oauth.Grant)
+	t.grant = new(atomic.Pointer[oauth.Grant])
 	headers, err := callProvider(context.WithValue(ctx, targetKey{}, t), auth)
 	if err == nil {
 		var md metadata.MD
 		if md, err = buildMetadata(headers, t.Table, log); err == nil {
-			if t.grant.Access() == "" {
-				return md, nil, nil
-			}
-			return md, t.grant, nil
+			return md, t.grant.Load(), nil
 		}
 	} else {
 		err = fmt.Errorf("headers of the stream: %w", err)
 	}
+	// A gRPC code in it is not the server's.
 	var known *Error
-	if !retriable(err) || errors.As(err, &known) && !known.Retriable {
+	if isTerminal(err) || errors.As(err, &known) && !known.Retriable {
 		err = recovery.Permanent(err)
 	}
-	return nil, nil, err
+	return nil, nil, headersError{err}
 }
 
 // callProvider returns when ctx ends, even if the provider does not heed it: its goroutine ends when the provider does.

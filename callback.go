@@ -26,6 +26,7 @@ type callbacks struct {
 	// The following are guarded by p.mu.
 	started  bool
 	ended    bool // nothing will be told by the goroutine any more
+	late     bool // another one tells what came after that
 	watches  watchHeap
 	rejected []rejection // not told yet, in order
 }
@@ -62,7 +63,7 @@ func (c *callbacks) run() {
 		durable, last, over := c.p.win.Durable(), c.p.win.Next()-1, c.p.over
 		var err error
 		if over && durable < last {
-			err = c.p.endedLocked("ack callback", -1)
+			err = c.p.endedLocked("ack callback", durable+1)
 		}
 		rejected := c.rejected
 		c.rejected = nil
@@ -114,7 +115,9 @@ func (c *callbacks) ack(info AckInfo) {
 		case info.Err == nil && h.OnAck != nil:
 			c.guard("OnAck", offset, func() { h.OnAck(offset) })
 		case info.Err != nil && h.OnError != nil:
-			c.guard("OnError", offset, func() { h.OnError(offset, info.Err) })
+			e := *info.Err.(*Error) // all that this type makes are
+			e.Offset = offset
+			c.guard("OnError", offset, func() { h.OnError(offset, &e) })
 		default:
 			return
 		}
@@ -153,7 +156,7 @@ func (c *callbacks) wait(limit time.Duration) {
 	c.p.mu.Lock()
 	started := c.started
 	c.p.mu.Unlock()
-	if id, ok := c.running.Load().([]byte); !started || ok && bytes.Equal(id, goroutineID()) {
+	if !started || c.within() {
 		return
 	}
 	timer := time.NewTimer(limit)
@@ -165,12 +168,35 @@ func (c *callbacks) wait(limit time.Duration) {
 	}
 }
 
+// within reports whether it is called within a callback.
+func (c *callbacks) within() bool {
+	id, ok := c.running.Load().([]byte)
+	return ok && bytes.Equal(id, goroutineID())
+}
+
 // goroutineID names the calling goroutine by the first line of its stack, "goroutine 7 [running]:". There is no other
 // way to know that Close is called from within a callback.
 func goroutineID() []byte {
 	var buf [64]byte
 	line, _, _ := bytes.Cut(buf[:runtime.Stack(buf[:], false)], []byte("["))
 	return bytes.Clone(line)
+}
+
+// tellLate is for what is registered after the end. It runs while there is some, and in one goroutine.
+func (c *callbacks) tellLate() {
+	c.running.Store(goroutineID())
+	for {
+		c.p.mu.Lock()
+		due := c.due(c.p.win.Durable(), true)
+		c.late = len(due) > 0
+		c.p.mu.Unlock()
+		if len(due) == 0 {
+			return
+		}
+		for _, w := range due {
+			c.tell(w)
+		}
+	}
 }
 
 // watch is a function of the user that waits for an offset.
@@ -186,15 +212,17 @@ func (c *callbacks) onDone(offset int64, f func(int64, error)) (stop func() bool
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
 	w := &watch{offset: offset, f: f, index: -1}
-	if c.ended {
-		go c.tell(w)
-		return func() bool { return false }
-	}
 	c.p.watched++
 	w.order = c.p.watched
 	heap.Push(&c.watches, w)
-	c.begin()
-	c.wake()
+	switch {
+	case !c.ended:
+		c.begin()
+		c.wake()
+	case !c.late:
+		c.late = true
+		go c.tellLate()
+	}
 	return func() bool {
 		c.p.mu.Lock()
 		defer c.p.mu.Unlock()

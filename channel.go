@@ -1,11 +1,16 @@
 package zerobus
 
-import "google.golang.org/grpc"
+import (
+	"google.golang.org/grpc"
+
+	"github.com/zerobus-go/zerobus/internal/dial"
+)
 
 // channel is a gRPC channel and the number of streams that use it.
 type channel struct {
-	cc    *grpc.ClientConn
-	users int // guarded by SDK.mu
+	cc     *grpc.ClientConn
+	faults dial.Faults
+	users  int // guarded by SDK.mu
 }
 
 // channel returns a gRPC channel for one stream. It connects when it is used.
@@ -17,12 +22,12 @@ func (k *SDK) channel() (*channel, error) {
 	}
 	ch := k.shared
 	if ch == nil {
-		cc, err := grpc.NewClient(k.endpoint.Target(), k.dialOptions...)
-		if err != nil {
+		ch = new(channel)
+		var err error
+		if ch.cc, err = k.dial(&ch.faults); err != nil {
 			return nil, err
 		}
-		ch = &channel{cc: cc}
-		if k.settings.shared {
+		if k.sharing {
 			k.shared = ch
 		}
 	}

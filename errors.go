@@ -123,7 +123,7 @@ func (e *Error) Is(target error) bool {
 
 // GRPCStatus returns the server's status, or one with Code and the error's text when there is none.
 func (e *Error) GRPCStatus() *status.Status {
-	if s, ok := recovery.Status(e.Err); ok {
+	if s, ok := recovery.Status(e.Err); ok && s.Code() != codes.Unknown {
 		return s
 	}
 	return status.New(e.Code, e.Error())
@@ -152,10 +152,12 @@ func newError(op, table string, kind, cause error) *Error {
 
 // retriable judges a cause that may also come from a user's provider.
 func retriable(err error) bool {
-	if errors.Is(err, ErrNonRetriable) || errors.Is(err, ErrAuth) || errors.Is(err, ErrInvalidArgument) {
-		return false
-	}
-	return recovery.Retriable(err)
+	return !isTerminal(err) && recovery.Retriable(err)
+}
+
+// isTerminal reports whether an error says so itself, by a sentinel.
+func isTerminal(err error) bool {
+	return errors.Is(err, ErrNonRetriable) || errors.Is(err, ErrAuth) || errors.Is(err, ErrInvalidArgument)
 }
 
 func codeOf(kind, cause error) codes.Code {

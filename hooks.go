@@ -6,6 +6,9 @@ import (
 	"runtime/debug"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/zerobus-go/zerobus/internal/conn"
 	"github.com/zerobus-go/zerobus/internal/recovery"
 )
@@ -13,9 +16,10 @@ import (
 // A Hook observes the streams of an [SDK], for metrics and traces. It implements any of [ConnectHook], [DisconnectHook],
 // [SendHook] and [AckHook].
 //
-// Hooks are called on goroutines of the SDK, those of different streams at the same time. They hold up the connection
-// that they are told of, so they should return at once, and they must not call the stream. A panic is contained and
-// logged. Nothing works differently because there is a hook.
+// Hooks are called on goroutines of the SDK, also at the same time. Of one message, OnSend is called before OnAck; of one
+// connection, OnConnect before both, and OnDisconnect last. They hold up the connection that they are told of, so they
+// should return at once. They must call neither the stream nor the SDK, nor end their goroutine as t.Fatal does. A panic
+// is contained and logged. Nothing works differently because there is a hook.
 type Hook any
 
 // ConnectHook is told of every connection that was opened.
@@ -139,6 +143,9 @@ func observe[H, E any](p *pipeline, hooks []H, call func(H, E), event E) {
 type headersError struct{ error }
 
 func (e headersError) Unwrap() error { return e.error }
+
+// GRPCStatus hides a status that a provider's error may have of some other server.
+func (e headersError) GRPCStatus() *status.Status { return status.New(codes.Unknown, e.Error()) }
 
 // reason names a failure in few words.
 func reason(f recovery.Failure) string {

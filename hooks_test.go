@@ -104,6 +104,66 @@ func TestHooks_TellWhatHappens(t *testing.T) {
 	})
 }
 
+// Events of a connection come between its OnConnect and its OnDisconnect, and of one message OnSend comes before OnAck.
+type orderHook struct {
+	t        *testing.T
+	mu       sync.Mutex
+	id       string
+	inFlight int
+}
+
+func (o *orderHook) OnConnect(e zerobus.ConnectEvent) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.id != "" {
+		o.t.Errorf("connected as %s while %s was there", e.StreamID, o.id)
+	}
+	o.id, o.inFlight = e.StreamID, 0
+}
+
+func (o *orderHook) OnDisconnect(e zerobus.DisconnectEvent) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if e.StreamID != o.id {
+		o.t.Errorf("%s ended; it was %s", e.StreamID, o.id)
+	}
+	o.id = ""
+}
+
+func (o *orderHook) OnSend(e zerobus.SendEvent) { o.count(e.StreamID, e.Records) }
+func (o *orderHook) OnAck(e zerobus.AckEvent)   { o.count(e.StreamID, -e.Records) }
+
+func (o *orderHook) count(id string, n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.inFlight += n; o.inFlight < 0 || id != o.id {
+		o.t.Errorf("%d in flight, event of %q on connection %q", o.inFlight, id, o.id)
+	}
+}
+
+func TestHooks_ComeInOrder(t *testing.T) {
+	inBubble(t, func(w *world) {
+		h := &orderHook{t: t}
+		sdk := w.newSDK(zerobus.WithHooks(h))
+		defer sdk.Close()
+		for range 50 {
+			w.srv.Script(zerobustest.Accept(zerobustest.AckAll(), zerobustest.On(3, zerobustest.Ack(3), zerobustest.Wait(ms), zerobustest.Kill())))
+		}
+		s, err := sdk.CreateStream(w.Context(), zerobus.Table(table), auth, one(zerobus.WithRecoveryBackoff(ms))...)
+		w.must(err)
+		for i := range 200 {
+			w.ingest(s, i, 1)
+			if i%7 == 0 {
+				time.Sleep(ms)
+			}
+		}
+		w.must(s.Close(w.Context()))
+		if n := len(w.srv.Connections()); n < 20 {
+			w.Errorf("only %d connections", n)
+		}
+	})
+}
+
 // panicking panics at every event.
 type panicking struct{}
 

@@ -29,7 +29,7 @@ func newNullTransport(tb testing.TB, typ RecordType) (*Stream, *nullTransport) {
 	}
 	cfg := DefaultStreamSettings()
 	cfg.MaxInflightRecords = 1_000_000
-	p, err := newPipeline(tb.Context(), k, table, StaticHeaders{}, cfg)
+	p, err := newPipeline(tb.Context(), "create stream", k, table, StaticHeaders{}, cfg)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -23,18 +23,18 @@ var (
 // Connect opens the next generation.
 func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 	began := time.Now()
-	md, grant, err := fetchHeaders(ctx, h.auth, target{
+	md, grant, err := fetchHeaders(ctx, h.auth(), target{
 		Target: Target{
 			Table:        h.table.Name,
 			WorkspaceURL: h.sdk.workspaceURL,
 			WorkspaceID:  h.sdk.endpoint.WorkspaceID(),
 		},
-		http:   h.sdk.settings.http,
+		http:   h.sdk.http(),
 		tokens: &h.sdk.tokens,
 	}, h.log)
 	h.pipeline.grant = grant
 	if err != nil {
-		return nil, headersError{err}
+		return nil, err
 	}
 
 	if h.channel == nil {
@@ -57,7 +57,7 @@ func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 		MaxPause: h.cfg.MaxPause,
 	})
 	if err != nil {
-		return nil, h.sdk.permanentFault(err)
+		return nil, h.channel.permanentFault(err)
 	}
 	h.pipeline.number++
 	h.mu.Lock()
@@ -66,9 +66,8 @@ func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 	h.link = link
 	h.failure = nil
 	h.id = link.ID()
-	records, _ := h.win.Kept()
+	records := h.win.Unsettled()
 	h.mu.Unlock()
-	link.Wake() // its sender may have gone to sleep before there was a link to wake
 	if first {
 		close(h.opened)
 	}
@@ -76,6 +75,7 @@ func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 	observe(h.pipeline, h.sdk.hooks.connect, ConnectHook.OnConnect, ConnectEvent{
 		Table: h.table.Name, StreamID: link.ID(), Number: h.number, Took: time.Since(began), Unacked: records,
 	})
+	link.Start()
 	return link, nil
 }
 
@@ -102,9 +102,8 @@ func (h host) Lost(f *recovery.Failure) {
 	if h.life.Err() == nil && !f.Refused {
 		h.failure = f.Err
 	}
-	records, _ := h.win.Kept()
 	f.Progress = h.progressed
-	f.Idle = records == 0
+	f.Idle = h.win.Unsettled() == 0
 	h.win.End(h.gen)
 	h.gen, h.link = 0, nil
 	h.idle, h.paused, h.progressed = false, false, false
@@ -140,7 +139,7 @@ func (h host) Decided(f recovery.Failure, d recovery.Decision) {
 		h.change(func() { h.state = StateRecovering })
 	}
 	event := DisconnectEvent{Table: h.table.Name, Reason: reason(f), Err: f.Err, Retry: d.Retry, Wait: d.Wait, Attempt: d.Attempt}
-	event.Unacked, _ = h.win.Kept()
+	event.Unacked = h.win.Unsettled()
 	if f.Opened {
 		event.StreamID = h.id
 	}
@@ -183,11 +182,14 @@ func (h host) Take(gen uint64) (conn.Message, bool) {
 // Sent settles an acknowledgement that came before the transport had returned.
 func (h host) Sent(gen uint64) (drained bool) {
 	h.mu.Lock()
-	message := h.message // of this sender, which calls Take and Sent in turns
-	drained = h.settle(gen, h.win.Sent(gen))
-	h.mu.Unlock()
-	observe(h.pipeline, h.sdk.hooks.send, SendHook.OnSend, message)
-	return drained
+	defer h.mu.Unlock()
+	if len(h.sdk.hooks.send) > 0 {
+		message := h.message // of this sender, which calls Take and Sent in turns
+		h.mu.Unlock()
+		observe(h.pipeline, h.sdk.hooks.send, SendHook.OnSend, message) // before any acknowledgement of it is told
+		h.mu.Lock()
+	}
+	return h.settle(gen, h.win.Sent(gen))
 }
 
 // Ack settles what the server has made durable.

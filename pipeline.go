@@ -32,7 +32,7 @@ type pipeline struct {
 	sdk    *SDK
 	table  TableProperties
 	typ    RecordType
-	auth   Auth
+	auth   func() Auth // a function hides credentials from package fmt
 	cfg    StreamSettings
 	log    *slog.Logger
 	create wire.CreateStream
@@ -84,12 +84,12 @@ type closing struct {
 }
 
 // newPipeline makes a stream that is not live yet, but can be aborted. Values of ctx are for the headers provider.
-func newPipeline(ctx context.Context, k *SDK, table TableProperties, auth Auth, cfg StreamSettings) (*pipeline, error) {
+func newPipeline(ctx context.Context, op string, k *SDK, table TableProperties, auth Auth, cfg StreamSettings) (*pipeline, error) {
 	p := &pipeline{
 		sdk:    k,
 		table:  table,
 		typ:    table.recordType(),
-		auth:   auth,
+		auth:   func() Auth { return auth },
 		cfg:    cfg,
 		log:    k.log.With("table", table.Name),
 		opened: make(chan struct{}),
@@ -101,7 +101,7 @@ func newPipeline(ctx context.Context, k *SDK, table TableProperties, auth Auth, 
 	case p.typ == RecordTypeProto:
 		descriptor, err := proto.MarshalOptions{Deterministic: true}.Marshal(table.Descriptor)
 		if err != nil {
-			return nil, invalid("create stream", table.Name, "encode the descriptor: %w", err)
+			return nil, invalid(op, table.Name, "encode the descriptor: %w", err)
 		}
 		p.create.Descriptor = descriptor
 	case table.Descriptor != nil:
@@ -114,7 +114,7 @@ func newPipeline(ctx context.Context, k *SDK, table TableProperties, auth Auth, 
 
 	var err error
 	if p.channel, err = k.channel(); err != nil {
-		return nil, newError("create stream", table.Name, ErrInvalidState, err)
+		return nil, newError(op, table.Name, ErrInvalidState, err)
 	}
 	ctx = context.WithoutCancel(ctx)
 	p.life, p.cancel = context.WithCancelCause(ctx)
@@ -155,7 +155,7 @@ func (p *pipeline) end(err error) {
 
 	p.mu.Lock()
 	event := DisconnectEvent{Table: p.table.Name, StreamID: p.id, Reason: ReasonClosed}
-	event.Unacked, _ = p.win.Kept()
+	event.Unacked = p.win.Unsettled()
 	connected := p.link != nil
 	p.win.End(p.gen)
 	p.win.Close()
@@ -201,6 +201,11 @@ func (p *pipeline) enter(ctx context.Context, op string, records, size int, bloc
 
 // waitForRoom is enter's wait. The lock is held before, and after unless there is an error.
 func (p *pipeline) waitForRoom(ctx context.Context, op string, records, size int) error {
+	if p.callbacks.started && p.callbacks.within() {
+		// Room may be held by refused records that wait for this very goroutine.
+		p.win.ReserveBeyond(records, size)
+		return nil
+	}
 	w := p.room.join(records, size)
 	p.mu.Unlock()
 	select {
@@ -279,8 +284,8 @@ func (p *pipeline) accepting(op string) error {
 	return nil
 }
 
-// flush waits for everything that is in the stream.
-func (p *pipeline) flush(ctx context.Context, op string) error {
+// flush waits for everything that is in the stream. The last flush, of a Close, leaves the state to the end.
+func (p *pipeline) flush(ctx context.Context, op string, last bool) error {
 	p.mu.Lock()
 	target := p.win.Next() - 1
 	if target <= p.win.Durable() {
@@ -291,7 +296,9 @@ func (p *pipeline) flush(ctx context.Context, op string) error {
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
-		p.change(func() { p.flushes-- })
+		if !last {
+			p.change(func() { p.flushes-- })
+		}
 		p.mu.Unlock()
 	}()
 	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.FlushTimeout, ErrFlushTimeout)
@@ -328,7 +335,7 @@ func (p *pipeline) close(ctx context.Context) error {
 	p.room.wakeAll()
 	p.mu.Unlock()
 
-	err := p.flush(ctx, op)
+	err := p.flush(ctx, op, true)
 	switch {
 	case err == nil:
 		p.finished()

@@ -228,6 +228,66 @@ func TestReject_BesidesOtherFailures(t *testing.T) {
 	})
 }
 
+// A handler may correct a record and ingest it again, also when refused records take up all the room.
+func TestReject_HandlerMayIngest(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.poison(0, 1, 2)
+		var s *zerobus.Stream
+		ready := make(chan struct{})
+		s = w.open(one(zerobus.WithMaxInflightRecords(2), zerobus.WithRejectHandler(func(r zerobus.Rejected) {
+			<-ready
+			if _, err := s.Ingest(w.Context(), rec(100+int(r.Offset))); err != nil {
+				w.Error(err)
+			}
+		}))...)
+		close(ready)
+		start := time.Now()
+		w.ingest(s, 0, 3)
+		w.must(s.Flush(w.Context()))
+		time.Sleep(time.Second)
+		w.must(s.Close(w.Context()))
+		w.took("all", start, time.Second, 2*time.Second)
+		if n := len(w.srv.Records(table)); n != 3 {
+			w.Errorf("%d records are durable; want the three corrected ones", n)
+		}
+	})
+}
+
+// A record that was on its way when the server refused something else is no refused record.
+func TestReject_TheStreamIsRefusedWhileARecordIsOnItsWay(t *testing.T) {
+	inBubble(t, func(w *world) {
+		var got rejections
+		w.srv.Script(zerobustest.Accept(zerobustest.AckAll(), zerobustest.On(0, zerobustest.Fail(codes.InvalidArgument, "the table has changed"))))
+		w.srv.Otherwise(zerobustest.Refuse(codes.InvalidArgument, "the table has changed"))
+		s := w.open(got.handler())
+		ack := w.ingest(s, 0, 1)[0]
+		wantErr(w, s.Flush(w.Context()), zerobus.ErrStreamFailed, "the table has changed")
+		wantErr(w, s.Close(w.Context()), zerobus.ErrStreamFailed)
+		wantErr(w, ack.Err(), zerobus.ErrStreamFailed)
+		if len(got) != 0 {
+			w.Errorf("rejected %+v", got)
+		}
+		wantRecords(w, "unacknowledged", w.unacked(s), 0, 1)
+	})
+}
+
+// A refused record that waits for a slow handler is nothing unacknowledged: the stream is idle, and rotations are routine.
+func TestReject_AWaitingHandlerIsNoTraffic(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.poison(0)
+		for range 8 {
+			w.srv.Script(zerobustest.Accept(zerobustest.AckAll(), zerobustest.After(10*time.Minute, zerobustest.CloseSignal(time.Second))))
+		}
+		release := make(chan struct{})
+		s := w.open(zerobus.WithRejectHandler(func(zerobus.Rejected) { <-release }))
+		w.ingest(s, 0, 1)
+		time.Sleep(2 * time.Hour)
+		wantState(w, s, zerobus.StateOpened)
+		close(release)
+		w.must(s.Close(w.Context()))
+	})
+}
+
 // Offsets are known as refused for ever, the server's words for the last thousand.
 func TestReject_ReasonsAreForgotten(t *testing.T) {
 	inBubble(t, func(w *world) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -32,13 +31,16 @@ const identity = "zerobus-go/" + Version
 type SDK struct {
 	endpoint     dial.Endpoint
 	workspaceURL string
-	settings     settings
 	log          *slog.Logger
-	dialOptions  []grpc.DialOption
-	faults       dial.Faults
 	hooks        hooks
-	pool         batch.Pool
-	tokens       oauth.Cache
+	sharing      bool // all streams share a connection
+
+	// What may hold secrets is behind functions: package fmt prints what a pointer in an unexported field points to.
+	http func() *http.Client
+	dial func(*dial.Faults) (*grpc.ClientConn, error)
+
+	pool   batch.Pool
+	tokens oauth.Cache
 
 	mu      sync.Mutex // guards the following
 	closed  bool
@@ -52,57 +54,70 @@ type SDK struct {
 func New(serverEndpoint, workspaceURL string, opts ...Option) (*SDK, error) {
 	const op = "new"
 	k := &SDK{workspaceURL: workspaceURL, streams: map[*pipeline]struct{}{}}
+	var set settings
 	for i, o := range opts {
 		if o == nil {
 			return nil, invalid(op, "", "option %d is nil", i)
 		}
-		o(&k.settings)
+		o(&set)
 	}
-	if err := k.setUp(serverEndpoint); err != nil {
+	if err := k.setUp(serverEndpoint, set); err != nil {
 		return nil, newError(op, "", ErrInvalidArgument, err)
 	}
 	return k, nil
 }
 
 // setUp checks the settings and makes of them what streams need.
-func (k *SDK) setUp(serverEndpoint string) (err error) {
+func (k *SDK) setUp(serverEndpoint string, set settings) (err error) {
 	if k.endpoint, err = dial.ParseEndpoint(serverEndpoint); err != nil {
 		return err
 	}
-	if err := checkWorkspaceURL(k.workspaceURL); err != nil {
+	if k.workspaceURL != "" {
+		if _, err := oauth.TokenURL(k.workspaceURL); err != nil {
+			return err
+		}
+	}
+	if k.hooks, err = newHooks(set.hooks); err != nil {
 		return err
 	}
-	if k.hooks, err = newHooks(k.settings.hooks); err != nil {
+	if err := set.validate(); err != nil {
 		return err
 	}
-	if err := k.settings.validate(); err != nil {
-		return err
-	}
-	proxies, err := k.settings.proxies()
+	proxies, err := set.proxies()
 	if err != nil {
 		return err
 	}
-	if k.settings.http == nil {
-		k.settings.http = tokenClient(k.settings.tls, proxies)
+	client := set.http
+	if client == nil {
+		client = tokenClient(set.tls, proxies)
 	}
-	k.log = k.settings.log
+	k.http = func() *http.Client { return client }
+	k.log = set.log
 	if k.log == nil {
 		k.log = slog.New(slog.DiscardHandler)
 	}
-	k.dialOptions, err = dial.Options(k.endpoint, dial.Settings{
-		TLS:       k.settings.tls,
-		UserAgent: strings.TrimSpace(k.settings.userAgent + " " + identity),
-		Proxies:   proxies,
-		Dialer:    k.settings.dialer,
-		Faults:    &k.faults,
-	})
+	k.sharing = set.shared
+	k.dial = func(faults *dial.Faults) (*grpc.ClientConn, error) {
+		opts, err := dial.Options(k.endpoint, dial.Settings{
+			TLS:       set.tls,
+			UserAgent: strings.TrimSpace(set.userAgent + " " + identity),
+			Proxies:   proxies,
+			Dialer:    set.dialer,
+			Faults:    faults,
+		})
+		if err != nil {
+			return nil, err
+		}
+		if set.keepalive.Time > 0 {
+			opts = append(opts, grpc.WithKeepaliveParams(set.keepalive))
+		}
+		return grpc.NewClient(k.endpoint.Target(), opts...)
+	}
+	cc, err := k.dial(new(dial.Faults)) // connects to nothing, and finds what is wrong with the settings
 	if err != nil {
 		return err
 	}
-	if k.settings.keepalive.Time > 0 {
-		k.dialOptions = append(k.dialOptions, grpc.WithKeepaliveParams(k.settings.keepalive))
-	}
-	return nil
+	return cc.Close()
 }
 
 // tokenClient trusts what connections to the server trust. It keeps no connection between token requests.
@@ -115,17 +130,20 @@ func tokenClient(cfg *tls.Config, proxies *dial.Proxies) *http.Client {
 	}
 	if cfg != nil {
 		t.TLSClientConfig = cfg.Clone()
+		// These two are the server's, not the workspace's.
+		t.TLSClientConfig.ServerName = ""
+		t.TLSClientConfig.EncryptedClientHelloConfigList = nil
 	}
 	return &http.Client{Transport: t}
 }
 
 // permanentFault marks the failure to connect to a server that cannot be trusted, or that speaks no TLS: every other try
 // would meet it again. gRPC has made a text of the reason.
-func (k *SDK) permanentFault(err error) error {
+func (c *channel) permanentFault(err error) error {
 	if recovery.Code(err) != codes.Unavailable {
 		return err
 	}
-	fault := k.faults.Last()
+	fault := c.faults.Last()
 	var untrusted *tls.CertificateVerificationError
 	var plaintext tls.RecordHeaderError
 	switch {
@@ -135,26 +153,6 @@ func (k *SDK) permanentFault(err error) error {
 		return recovery.Permanent(fmt.Errorf("%w; the server speaks no TLS, is it an http:// endpoint?", err))
 	}
 	return err
-}
-
-// checkWorkspaceURL finds slips early. Its errors do not repeat the URL, which may hold a password.
-func checkWorkspaceURL(s string) error {
-	if s == "" {
-		return nil
-	}
-	if !strings.Contains(s, "://") {
-		s = "https://" + s
-	}
-	u, err := url.Parse(s)
-	switch {
-	case err != nil || u.Host == "":
-		return errors.New("the workspace URL is not a URL; it looks like https://<instance>.cloud.databricks.com")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return fmt.Errorf("the workspace URL has the scheme %q; it is https or http", u.Scheme)
-	case u.User != nil:
-		return errors.New("the workspace URL has user information; remove everything up to the @")
-	}
-	return nil
 }
 
 // CreateStream opens a stream to a table and returns when the server has accepted it. It retries failures that may pass,
@@ -173,7 +171,7 @@ func (k *SDK) CreateStream(ctx context.Context, table TableProperties, auth Auth
 // for as long as ctx allows, where the limits of unacknowledged records make it wait; it does not wait for the
 // acknowledgements of the rest.
 //
-// The new stream counts its offsets from 0. After an error old is as it was, and the call may be repeated; the server may
+// The new stream counts its offsets from 0, and callbacks are told those. After an error old is as it was, and the call may be repeated; the server may
 // then have some records twice. A stream that was recreated cannot be recreated again, which would ingest everything
 // twice: that, and an old stream that has not ended, is an ErrInvalidState.
 func (k *SDK) RecreateStream(ctx context.Context, old *Stream, opts ...StreamOption) (_ *Stream, err error) {
@@ -198,7 +196,7 @@ func (k *SDK) RecreateStream(ctx context.Context, old *Stream, opts ...StreamOpt
 			p.recreate(false)
 		}
 	}()
-	s, err := k.create(ctx, op, p.table, p.auth, cfg)
+	s, err := k.create(ctx, op, p.table, p.auth(), cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +248,7 @@ func (k *SDK) create(ctx context.Context, op string, table TableProperties, auth
 		return nil, newError(op, table.Name, nil, context.Cause(ctx))
 	}
 
-	p, err := newPipeline(ctx, k, table, auth, cfg)
+	p, err := newPipeline(ctx, op, k, table, auth, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -276,7 +274,7 @@ func (k *SDK) create(ctx context.Context, op string, table TableProperties, auth
 }
 
 // Close ends all streams at once, without a flush: close streams first where records matter. What is unacknowledged is
-// in [Stream.Unacked]. Close may be called more than once; it always returns nil.
+// in [Stream.Unacked]. It does not wait for callbacks. Close may be called more than once; it always returns nil.
 func (k *SDK) Close() error {
 	if k == nil {
 		return nil
@@ -307,6 +305,15 @@ func (k *SDK) Close() error {
 // errAbandoned is why streams end when their SDK is closed.
 var errAbandoned = errors.New("the SDK was closed")
 
+// Format writes the server's endpoint, whatever the verb: what an SDK refers to is nobody's to print.
+func (k *SDK) Format(f fmt.State, _ rune) {
+	if k == nil {
+		fmt.Fprint(f, "no SDK")
+		return
+	}
+	fmt.Fprintf(f, "SDK of %s", k.endpoint)
+}
+
 // add takes a new stream in, unless the SDK is closed.
 func (k *SDK) add(p *pipeline) bool {
 	k.mu.Lock()
@@ -328,6 +335,15 @@ func (k *SDK) remove(p *pipeline) {
 // It ends by [Stream.Close], by [SDK.Close], or by a failure that recovery could not heal. It must be closed.
 type Stream struct {
 	p *pipeline
+}
+
+// Format writes the table, the state and the stream's id, whatever the verb: what a Stream refers to is nobody's to print.
+func (s *Stream) Format(f fmt.State, _ rune) {
+	if s == nil || s.p == nil {
+		fmt.Fprint(f, "no stream")
+		return
+	}
+	fmt.Fprintf(f, "stream %s to %s, %v", s.ID(), s.TableName(), s.State())
 }
 
 // pipe returns the pipeline of a stream that CreateStream made.

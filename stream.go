@@ -12,7 +12,8 @@ import (
 
 // Ingest adds a record to the stream. It copies the record, so the caller may use its memory again, and returns without
 // waiting for the server. It waits when the limits of unacknowledged records or bytes are reached, until there is room
-// again, ctx ends, or the stream ends. ctx is looked at for that only.
+// again, ctx ends, or the stream ends. ctx is looked at for that only. Within a callback it does not wait, because room
+// may be what the callback holds up: there it goes beyond the limits.
 //
 // After an error the record is not in the stream. A record of the wrong kind, that cannot be encoded, that is larger
 // than 10 MiB - 64 KiB with its framing, or JSON that is not UTF-8 is an ErrInvalidArgument, and does no harm to the
@@ -78,7 +79,7 @@ func (s *Stream) Flush(ctx context.Context) error {
 	case ctx == nil:
 		return newError(op, p.table.Name, ErrInvalidArgument, errNilContext)
 	}
-	return p.flush(ctx, op)
+	return p.flush(ctx, op, false)
 }
 
 // WaitForOffset waits until the call with that logical offset, and all before it, are durable. It is [Ack.Wait] for those

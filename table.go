@@ -32,8 +32,9 @@ func Table(name string) TableProperties {
 
 // ProtoTable is a table that is given protobuf records of m's type. Only the type of m counts; a nil pointer of it will
 // do.
-func ProtoTable(name string, m proto.Message) TableProperties {
-	t := TableProperties{Name: name, RecordType: RecordTypeProto}
+func ProtoTable(name string, m proto.Message) (t TableProperties) {
+	t = TableProperties{Name: name, RecordType: RecordTypeProto}
+	defer func() { _ = recover() }() // a nil pointer of a type whose descriptor is in the value; validate says that there is none
 	if m != nil {
 		return ProtoTableDescriptor(name, m.ProtoReflect().Descriptor())
 	}
@@ -53,10 +54,14 @@ func ProtoTableDescriptor(name string, md protoreflect.MessageDescriptor) TableP
 // ProtoTableBytes is ProtoTable for a type that is known by its serialized google.protobuf.DescriptorProto, which must be
 // self-contained. Other bytes are an ErrInvalidArgument.
 func ProtoTableBytes(name string, descriptor []byte) (TableProperties, error) {
-	const op = "descriptor"
+	const op = "parse descriptor"
 	d := new(descriptorpb.DescriptorProto)
 	if err := proto.Unmarshal(descriptor, d); err != nil {
 		return TableProperties{}, invalid(op, name, "the bytes are no serialized DescriptorProto: %w", err)
+	}
+	if !protoreflect.Name(d.GetName()).IsValid() || len(d.GetField()) == 0 {
+		return TableProperties{}, invalid(op, name, "the bytes are no serialized DescriptorProto of a message with fields; "+
+			"what protoc writes is a FileDescriptorSet, which holds it")
 	}
 	t := TableProperties{Name: name, RecordType: RecordTypeProto, Descriptor: d}
 	return t, t.validate(op)
@@ -84,8 +89,8 @@ func (t TableProperties) validate(op string) error {
 		if t.Descriptor == nil {
 			return invalid(op, t.Name, "the record type is PROTO, but there is no descriptor; make the table with ProtoTable, or with Table for JSON records")
 		}
-		if t.Descriptor.GetName() == "" {
-			return invalid(op, t.Name, "the descriptor of the PROTO records has no message name")
+		if !protoreflect.Name(t.Descriptor.GetName()).IsValid() {
+			return invalid(op, t.Name, "the descriptor of the PROTO records has no message name, but %q", t.Descriptor.GetName())
 		}
 		if err := checkSelfContained(t.Descriptor); err != nil {
 			return newError(op, t.Name, ErrInvalidArgument, err)

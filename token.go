@@ -68,18 +68,21 @@ func FetchToken(ctx context.Context, cfg OAuthConfig) (Token, error) {
 // NewOAuthHeadersProvider returns a provider that requests tokens as cfg says, whatever the workspace of the SDK is, and
 // keeps them as [ClientCredentials] do. What cfg leaves empty of workspace and table is that of the stream.
 func NewOAuthHeadersProvider(cfg OAuthConfig) HeadersProvider {
-	return &oauthProvider{cfg: cfg.request()}
+	return &oauthProvider{cfg: cfg.request}
 }
 
 type oauthProvider struct {
-	cfg    oauth.Config
+	cfg    func() oauth.Config // a function hides the secret from package fmt
 	tokens oauth.Cache
 }
 
 // Headers returns the header with a token.
 func (p *oauthProvider) Headers(ctx context.Context) ([]Header, error) {
-	cfg := p.cfg
-	t, _ := ctx.Value(targetKey{}).(target)
+	if ctx == nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidArgument, errNilContext)
+	}
+	cfg := p.cfg()
+	t, _ := targetOf(ctx)
 	for _, field := range []struct {
 		own    *string
 		stream string

@@ -97,6 +97,35 @@ func TestBuilder_Seals(t *testing.T) {
 	}
 }
 
+func TestBuilder_UT03_CountsAndIteration(t *testing.T) {
+	var empty Range
+	for range empty.Calls() {
+		t.Error("the empty range has a call")
+	}
+	if empty.Records() != 0 || empty.Offsets() != 0 || empty.Len() != 0 || empty.Body() != nil {
+		t.Errorf("the empty range has %d records, %d offsets, %d bytes", empty.Records(), empty.Offsets(), empty.Len())
+	}
+	b := NewBuilder(&Pool{}, Limits{Bytes: ChunkSize})
+	add(b, "a")
+	addBatch(b, "bb", "", "ccc")
+	add(b, "")
+	if b.Open() != 5 {
+		t.Errorf("%d records are open; want 5", b.Open())
+	}
+	r := b.Seal()
+	if r.Records() != 5 || r.Offsets() != 3 || r.Len() != 5*2+6 || b.Open() != 0 {
+		t.Errorf("%d records, %d offsets, %d bytes; want 5, 3 and 16", r.Records(), r.Offsets(), r.Len())
+	}
+	for range 2 { // it may be read again, and left early
+		if got := show(&r); got != "a|bb  ccc|" {
+			t.Errorf("calls %q", got)
+		}
+		for range r.Calls() {
+			break
+		}
+	}
+}
+
 func TestBuilder_ARangeEndsWithItsChunk(t *testing.T) {
 	b := NewBuilder(&Pool{}, Limits{Bytes: ChunkSize})
 	add(b, "the chunk is not empty")

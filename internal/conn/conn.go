@@ -114,8 +114,8 @@ type Conn struct {
 	err error // set before ended is closed
 }
 
-// Open opens the stream and shakes hands. ctx bounds the handshake only; a connection lives until it ends. On error
-// nothing is left behind.
+// Open opens the stream and shakes hands. ctx bounds the handshake only; a connection lives until it ends. Nothing is
+// sent or received before [Conn.Start], which must follow. On error nothing is left behind.
 func Open(ctx context.Context, cfg Config) (*Conn, error) {
 	life, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	c := &Conn{
@@ -137,9 +137,11 @@ func Open(ctx context.Context, cfg Config) (*Conn, error) {
 		cancel(err)
 		return nil, err
 	}
-	go c.run()
 	return c, nil
 }
+
+// Start has the connection send and receive. It follows Open, once.
+func (c *Conn) Start() { go c.run() }
 
 // desc is a literal, not the generated one: nothing of the protocol is registered.
 var desc = grpc.StreamDesc{StreamName: "EphemeralStream", ClientStreams: true, ServerStreams: true}

@@ -149,7 +149,7 @@ func (r *rig) open() *Conn {
 	r.owner.mu.Lock()
 	r.owner.conn = c
 	r.owner.mu.Unlock()
-	c.Wake()
+	c.Start()
 	return c
 }
 
@@ -189,6 +189,7 @@ func TestOpen_Handshakes(t *testing.T) {
 					if err != nil {
 						r.Fatal(err)
 					}
+					c.Start()
 					if c.ID() == "" || c.Gen() != gen {
 						r.Errorf("id %q, generation %d", c.ID(), c.Gen())
 					}

@@ -109,7 +109,7 @@ type flight struct {
 // Get waits no longer than ctx, and like [Fetch] not longer than [DefaultTimeout] for a request. Errors are of type
 // [*Error]; when ctx ends, a retriable one that wraps its cause. A token that is there is given without a look at ctx.
 func (c *Cache) Get(ctx context.Context, cfg Config) (Grant, error) {
-	endpoint, err := tokenURL(cfg.WorkspaceURL)
+	endpoint, err := TokenURL(cfg.WorkspaceURL)
 	if err != nil {
 		return Grant{}, &Error{Err: err}
 	}

@@ -76,7 +76,7 @@ func (c Config) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 // Fetch asks for a token. It returns within [DefaultTimeout] or when ctx ends, whichever is first, and does not retry.
 // Errors are of type [*Error].
 func Fetch(ctx context.Context, c Config) (Token, error) {
-	endpoint, err := tokenURL(c.WorkspaceURL)
+	endpoint, err := TokenURL(c.WorkspaceURL)
 	if err != nil {
 		return Token{}, &Error{Err: err}
 	}
@@ -138,8 +138,8 @@ func (c Config) client() *http.Client {
 	return &client
 }
 
-// tokenURL returns the token endpoint of a workspace. Errors do not repeat the URL, which may hold a password.
-func tokenURL(workspace string) (string, error) {
+// TokenURL returns the token endpoint of a workspace. Errors do not repeat the URL, which may hold a password.
+func TokenURL(workspace string) (string, error) {
 	if workspace == "" {
 		return "", errors.New("the workspace URL is empty; it looks like https://<instance>.cloud.databricks.com")
 	}

@@ -326,7 +326,7 @@ func TestFetch_AU11_WorkspaceURL(t *testing.T) {
 		"HTTPS://W.example:444/prefix/":    "https://W.example:444/prefix/oidc/v1/token",
 		"http://[::1]:8981/a/b":            "http://[::1]:8981/a/b/oidc/v1/token",
 	} {
-		if got, err := tokenURL(in); err != nil || got != want {
+		if got, err := TokenURL(in); err != nil || got != want {
 			t.Errorf("%q gives %q, %v, want %q", in, got, err, want)
 		}
 	}

@@ -139,8 +139,13 @@ func TestWindow_RefuseTranscripts(t *testing.T) {
 	transcript(w, "+a,b")
 	gen = w.Begin()
 	w.Take(gen, time.Time{})
+	if w.Refuse(gen) != RefusedSome || !w.Suspicious() {
+		t.Error("the only call may not have been meant")
+	}
+	gen = w.Begin()
+	w.Take(gen, time.Time{})
 	if w.Refuse(gen) != RefusedFirst {
-		t.Error("the only call is the refused one")
+		t.Error("refused again, the only call is the refused one")
 	}
 	transcript(w, "+c") // meanwhile others go on ingesting
 	p, recs := w.Drop()

@@ -90,6 +90,7 @@ type Window struct {
 	durable int64 // all logical offsets up to and with this one are acknowledged or dropped; -1 at first
 
 	records, bytes int
+	unsettled      int // records in the kept ranges and the open one
 }
 
 // New returns an empty window.
@@ -102,9 +103,14 @@ func (w *Window) Reserve(records, bytes int) bool {
 	if w.records > 0 && (w.records+records > w.limits.Records || w.bytes+bytes > w.limits.Bytes) {
 		return false
 	}
+	w.ReserveBeyond(records, bytes)
+	return true
+}
+
+// ReserveBeyond is Reserve whatever the limits.
+func (w *Window) ReserveBeyond(records, bytes int) {
 	w.records += records
 	w.bytes += bytes
-	return true
 }
 
 // Unreserve gives back a reservation that was not used, or that of a dropped call.
@@ -119,6 +125,7 @@ func (w *Window) Append(rec []byte, size int) int64 {
 		w.seal()
 	}
 	w.builder.Append(rec)
+	w.unsettled++
 	off := w.next
 	w.next++
 	return off
@@ -131,6 +138,7 @@ func (w *Window) AppendBatch(framed []byte, records int) int64 {
 		w.seal()
 	}
 	w.builder.AppendBatch(framed, records)
+	w.unsettled += records
 	off := w.next
 	w.next++
 	return off
@@ -144,6 +152,9 @@ func (w *Window) Durable() int64 { return w.durable }
 
 // Kept returns the records and bytes that are kept or reserved.
 func (w *Window) Kept() (records, bytes int) { return w.records, w.bytes }
+
+// Unsettled returns the records that were appended, and neither acknowledged nor dropped.
+func (w *Window) Unsettled() int { return w.unsettled }
 
 // Outstanding returns the number of ranges that the generation has taken and that are not acknowledged.
 func (w *Window) Outstanding() int { return w.taken }
@@ -191,9 +202,9 @@ func (w *Window) Take(gen uint64, now time.Time) (r *batch.Range, wireOffset int
 }
 
 // Refuse ends the generation gen, of which the server has refused something. Of several outstanding messages any may be
-// meant: the next generations take them one at a time, until all are settled. A single one is meant itself; it is halved
-// if it holds more than one call. So the refused call is found by as many refusals as its message can be halved, and
-// two more.
+// meant: the next generations take them one at a time, until all are settled. A single one is halved if it holds more than
+// one call; one call that was a suspect already is the refused one. So it is found by as many refusals as its message can
+// be halved, and two more.
 func (w *Window) Refuse(gen uint64) Refusal {
 	outstanding, acked := w.taken, w.held >= 0
 	switch {
@@ -202,8 +213,13 @@ func (w *Window) Refuse(gen uint64) Refusal {
 	case outstanding > 1 || acked: // an acknowledgement that is lost with its connection proves nothing
 		w.suspects = max(w.suspects, outstanding)
 		return RefusedSome
-	case w.at(0).Offsets() == 1:
+	case w.at(0).Offsets() == 1 && w.suspects > 0:
 		return RefusedFirst
+	case w.at(0).Offsets() == 1:
+		// It may have been on its way while the server refused something else, such as the stream. If it is refused again,
+		// when nothing else can be meant, it was this.
+		w.suspects = 1
+		return RefusedSome
 	}
 	if w.n == len(w.ring) {
 		w.grow()
@@ -290,6 +306,7 @@ func (w *Window) settle(upTo int64) Progress {
 // release gives up the oldest ranges.
 func (w *Window) release(count int) {
 	for range count {
+		w.unsettled -= w.at(0).Records()
 		w.builder.Release(&w.at(0).Range)
 		w.head = (w.head + 1) & (len(w.ring) - 1)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -173,6 +174,51 @@ func TestWindow_Transcripts(t *testing.T) {
 			sent: nothing
 			ack:1: durable 1-2, 3 records
 			take: 2=e`},
+		{"UT-01 offsets", roomy, 0, "+a +b,c +d", `
+			+a: 0
+			+b,c: 1
+			+d: 2`},
+		{"UT-05 nothing to take, nothing to settle", roomy, 1, "begin take ack:0 sent +a take ack:1 take", `
+			begin:
+			take: nothing
+			ack:0: the server acknowledged offset 0 before anything was sent
+			sent: nothing
+			+a: 0
+			take: 0=a
+			ack:1: the server acknowledged offset 1, but only offsets up to 0 were sent
+			take: nothing`},
+		{"UT-05 a reset keeps the order, also of what comes beside it", roomy, 1, "begin +1 +2 +3 take take end +4 begin take take take take take", `
+			begin:
+			+1: 0
+			+2: 1
+			+3: 2
+			take: 0=1
+			take: 1=2
+			end:
+			+4: 3
+			begin:
+			take: 0=1
+			take: 1=2
+			take: 2=3
+			take: 3=4
+			take: nothing`},
+		{"BP-03 the place is kept until the ack", Limits{Records: 2, Bytes: 1000}, 1, "begin +a +b +c take sent +c end begin +c take sent +c ack:0 +c +d", `
+			begin:
+			+a: 0
+			+b: 1
+			+c: full
+			take: 0=a
+			sent: nothing
+			+c: full
+			end:
+			begin:
+			+c: full
+			take: 0=a
+			sent: nothing
+			+c: full
+			ack:0: durable 0-0, 1 records
+			+c: 2
+			+d: full`},
 		{"AK-12 an old generation", roomy, 1, "begin +a +b take sent take sent begin old:1 take sent ack:0", `
 			begin:
 			+a: 0
@@ -280,5 +326,97 @@ func TestWindow_ReservationsCount(t *testing.T) {
 	w.Unreserve(1, 90)
 	if !w.Reserve(1, 90) {
 		t.Error("what was given back is not free")
+	}
+}
+
+func TestWindow_UT01_NoOffsetAtFirst(t *testing.T) {
+	w := newWindow(Limits{Records: 10, Bytes: 100}, 1)
+	if w.Next() != 0 || w.Durable() != -1 {
+		t.Errorf("next %d, durable %d", w.Next(), w.Durable())
+	}
+	for want := range int64(4) {
+		w.Reserve(1, wire.RecordSize(1))
+		if got := w.Append([]byte("a"), wire.RecordSize(1)); got != want || w.Next() != want+1 {
+			t.Errorf("offset %d, next %d; want %d, %d", got, w.Next(), want, want+1)
+		}
+	}
+	if w.Durable() != -1 {
+		t.Errorf("durable %d", w.Durable())
+	}
+}
+
+// What is kept at any time is what was sent, then what was not.
+func TestWindow_UT05_KeptIsSentAndUnsent(t *testing.T) {
+	w := newWindow(Limits{Records: 100, Bytes: 1000}, 1)
+	transcript(w, "begin +a +b +c take sent ack:0 take sent +d")
+	var got []string
+	for r := range w.All() {
+		got = append(got, records(r))
+	}
+	if fmt.Sprint(got) != "[b c d]" {
+		t.Errorf("kept %v", got)
+	}
+}
+
+// Ten producers and ten senders, under the lock that the owner brings: every call is taken once, in the order of offsets.
+func TestWindow_CC04_ProducersAndTakers(t *testing.T) {
+	const producers, takers, each = 10, 10, 100
+	w := newWindow(Limits{Records: 7, Bytes: 1000}, 1)
+	gen := w.Begin()
+	var mu sync.Mutex
+	room, more := sync.NewCond(&mu), sync.NewCond(&mu)
+	offsets := map[int64]string{}
+	var taken []string
+	var wg sync.WaitGroup
+	for p := range producers {
+		wg.Go(func() {
+			for i := range each {
+				rec := fmt.Sprintf("%d.%d", p, i)
+				size := wire.RecordSize(len(rec))
+				mu.Lock()
+				for !w.Reserve(1, size) {
+					room.Wait()
+				}
+				offset := w.Append([]byte(rec), size)
+				if _, twice := offsets[offset]; twice {
+					t.Errorf("offset %d is given twice", offset)
+				}
+				offsets[offset] = rec
+				more.Signal()
+				mu.Unlock()
+			}
+		})
+	}
+	for range takers {
+		wg.Go(func() {
+			mu.Lock()
+			defer mu.Unlock()
+			for len(taken) < producers*each {
+				r, offset, _ := w.Take(gen, time.Time{})
+				if r == nil {
+					more.Wait()
+					continue
+				}
+				if offset != int64(len(taken)) {
+					t.Errorf("wire offset %d; want %d", offset, len(taken))
+				}
+				taken = append(taken, records(r))
+				w.Sent(gen)
+				if _, err := w.Ack(gen, offset); err != nil {
+					t.Error(err)
+				}
+				room.Broadcast()
+			}
+			more.Broadcast()
+		})
+	}
+	wg.Wait()
+	if len(offsets) != producers*each || len(taken) != producers*each {
+		t.Fatalf("%d offsets, %d taken", len(offsets), len(taken))
+	}
+	for i, rec := range taken {
+		if offsets[int64(i)] != rec {
+			t.Fatalf("taken %d: %s; want %s", i, rec, offsets[int64(i)])
+		}
 	}
 }

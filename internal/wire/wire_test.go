@@ -179,6 +179,49 @@ func TestIngestAgainstTheOracle(t *testing.T) {
 	}
 }
 
+// The four payloads, each with an offset of its own.
+func TestIngest_UT04_Payloads(t *testing.T) {
+	for _, tt := range []struct {
+		offset int64
+		typ    RecordType
+		batch  bool
+		field  protoreflect.Name
+	}{
+		{42, Proto, false, "proto_encoded_record"},
+		{123, JSON, false, "json_record"},
+		{99, Proto, true, "proto_encoded_batch"},
+		{77, JSON, true, "json_batch"},
+	} {
+		t.Run(string(tt.field), func(t *testing.T) {
+			kind, b := protoreflect.Name("ingest_record"), single(tt.offset, tt.typ, "one")
+			if tt.batch {
+				kind, b = "ingest_record_batch", batch(tt.offset, tt.typ, "one", "two")
+			}
+			m := newMessage("EphemeralStreamRequest")
+			if err := pb.Unmarshal(b, m); err != nil {
+				t.Fatal(err)
+			}
+			if !has(m, kind) {
+				t.Fatalf("the oracle reads no %s", kind)
+			}
+			c := get(m, kind).Message()
+			if got := get(c, "offset_id").Int(); got != tt.offset {
+				t.Errorf("offset %d; want %d", got, tt.offset)
+			}
+			if !has(c, tt.field) {
+				t.Fatalf("the oracle reads no %s", tt.field)
+			}
+			if v := get(c, tt.field); tt.batch {
+				if n := get(v.Message(), "records").List().Len(); n != 2 {
+					t.Errorf("%d records", n)
+				}
+			} else if got := string(v.String()); tt.typ == JSON && got != "one" || tt.typ == Proto && string(v.Bytes()) != "one" {
+				t.Errorf("record %q", got)
+			}
+		})
+	}
+}
+
 func TestResponsesAgainstTheOracle(t *testing.T) {
 	tests := []Response{
 		{},
