@@ -55,7 +55,8 @@ var (
 	ErrNonRetriable = errors.New("not worth another try")
 )
 
-// Error is the type of all errors of this package.
+// Error is the type of the errors of SDK, Stream and Ack, and of the package's functions. Headers providers return errors
+// of any type, which an Error then wraps.
 type Error struct {
 	Op       string // what was asked for: "create stream", "ingest", "flush", "wait", "close", …
 	Table    string // empty when no table is concerned
@@ -145,7 +146,7 @@ func newError(op, table string, kind, cause error) *Error {
 	case ErrWouldBlock, ErrFlushTimeout, ErrAckTimeout:
 		e.Retriable = true
 	default:
-		e.Retriable = retriable(cause)
+		e.Retriable = retriable(cause) && !errors.Is(cause, context.Canceled) // who cancels does not want another try
 	}
 	return e
 }

@@ -67,11 +67,15 @@ func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 	h.failure = nil
 	h.id = link.ID()
 	records := h.win.Unsettled()
+	log := h.log.Info
+	if h.careful {
+		log = h.log.Debug // one of many
+	}
 	h.mu.Unlock()
 	if first {
 		close(h.opened)
 	}
-	h.log.Info("connected", "stream_id", link.ID(), "generation", gen, "unacknowledged_records", records)
+	log("connected", "stream_id", link.ID(), "generation", gen, "unacknowledged_records", records)
 	observe(h.pipeline, h.sdk.hooks.connect, ConnectHook.OnConnect, ConnectEvent{
 		Table: h.table.Name, StreamID: link.ID(), Number: h.number, Took: time.Since(began), Unacked: records,
 	})
@@ -149,7 +153,10 @@ func (h host) Decided(f recovery.Failure, d recovery.Decision) {
 		return // the end is told elsewhere
 	}
 	log := h.log.Warn
-	if f.Rotated || f.Refused || f.Opened && d.Attempt <= 1 {
+	switch {
+	case f.Refused:
+		log = h.log.Debug // the handler is told what comes of it
+	case f.Rotated, f.Opened && d.Attempt <= 1:
 		log = h.log.Info // servers end streams as a matter of routine
 	}
 	log("connecting again", "stream_id", event.StreamID, "reason", event.Reason, "error", f.Err, "attempt", d.Attempt,

@@ -264,7 +264,7 @@ func WithRecoveryTimeout(d time.Duration) StreamOption {
 	return func(s *StreamSettings) { s.RecoveryTimeout = d }
 }
 
-// WithRecoveryBackoff sets the wait between tries. Default: 2 s.
+// WithRecoveryBackoff sets the wait before the first retry, which doubles with every further failure in a row. Default: 2 s.
 func WithRecoveryBackoff(d time.Duration) StreamOption {
 	return func(s *StreamSettings) { s.RecoveryBackoff = d }
 }
@@ -290,9 +290,10 @@ func WithMaxPause(d time.Duration) StreamOption {
 }
 
 // WithAckCallback has f called when records become durable, and once with an error when the stream ends without the
-// acknowledgement of the rest; with a reject handler also for each call that was refused. Calls come in order, one at a time, on a goroutine of their own; each is about all
-// offsets that were settled since the one before, and every offset is in exactly one call. f may take its time, which
-// makes its ranges larger, and may call any method. A panic in f is contained and logged.
+// acknowledgement of the rest; with a reject handler also for each call that was refused. Calls come in order, one at a
+// time, on a goroutine of their own; each is about all offsets that were settled since the one before, and every offset
+// is in exactly one call. f may take its time, which makes its ranges larger, and may call any method. A panic in f is
+// contained and logged.
 func WithAckCallback(f func(AckInfo)) StreamOption {
 	return func(s *StreamSettings) { s.AckCallback = f }
 }

@@ -67,9 +67,9 @@ func (s *Stream) IngestBatch(ctx context.Context, recs []Record) (Ack, error) {
 }
 
 // Flush waits until everything that was ingested before is durable, or was handed to the reject handler. It sends nothing
-// earlier than would be sent anyway, and others may go on ingesting. Its wait ends with ctx, with
-// [StreamSettings].FlushTimeout (ErrFlushTimeout), or with the stream; the stream is as usable after the first two as it
-// was before. On an ended stream Flush returns nil if everything is settled.
+// earlier than would be sent anyway, and others may go on ingesting. Callbacks may still be behind when it returns; Close
+// waits for them. Its wait ends with ctx, with [StreamSettings].FlushTimeout (ErrFlushTimeout), or with the stream; the
+// stream is as usable after the first two as it was before. On an ended stream Flush returns nil if everything is settled.
 func (s *Stream) Flush(ctx context.Context) error {
 	const op = "flush"
 	p, err := s.pipe(op)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"time"
 
+	"github.com/zerobus-go/zerobus/internal/dial"
 	"github.com/zerobus-go/zerobus/internal/oauth"
 )
 
@@ -17,8 +19,9 @@ type OAuthConfig struct {
 	Table        string            // catalog.schema.table
 	Credentials  ClientCredentials // of the service principal
 
-	// HTTPClient makes the request. Nil means one that uses the proxies of the environment and the system's root
-	// certificates. Its redirect policy is not used: redirects are not followed.
+	// HTTPClient makes the request. Nil means that of the stream's SDK, with its proxy and its trust; for [FetchToken],
+	// which has no stream, one that uses the proxies of the environment and the system's root certificates. Its redirect
+	// policy is not used: redirects are not followed.
 	HTTPClient *http.Client
 }
 
@@ -58,7 +61,15 @@ func FetchToken(ctx context.Context, cfg OAuthConfig) (Token, error) {
 	if ctx == nil {
 		return Token{}, newError(op, cfg.Table, ErrInvalidArgument, errNilContext)
 	}
-	t, err := oauth.Fetch(ctx, cfg.request())
+	request := cfg.request()
+	if request.Client == nil {
+		proxies, err := dial.ProxyFromEnvironment(os.Getenv)
+		if err != nil {
+			return Token{}, newError(op, cfg.Table, ErrInvalidArgument, err)
+		}
+		request.Client = tokenClient(nil, proxies)
+	}
+	t, err := oauth.Fetch(ctx, request)
 	if err != nil {
 		return Token{}, newError(op, cfg.Table, nil, tokenError(err))
 	}

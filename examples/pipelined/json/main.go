@@ -41,7 +41,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	// Close flushes; its error counts like any other.
+	// Close flushes; its error counts like any other. When the stream is closed already, it returns nil.
 	defer func() { err = errors.Join(err, stream.Close(ctx)) }()
 
 	start := time.Now()
@@ -57,6 +57,10 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	took := time.Since(start)
+	// Close waits for the callback as well, which may be behind Flush.
+	if err := stream.Close(ctx); err != nil {
+		return err
+	}
 	fmt.Printf("%d records in %s: %.0f records/s\n", records, took.Round(time.Millisecond), records/took.Seconds())
 	return nil
 }
