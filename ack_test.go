@@ -2,6 +2,7 @@ package zerobus_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -17,16 +18,23 @@ import (
 const ms = time.Millisecond
 
 func TestAcks_AK01_WaitForOffset(t *testing.T) {
-	inBubble(t, func(w *world) {
-		w.srv.Script(zerobustest.Accept(zerobustest.AckAllAfter(50 * ms)))
-		s := w.open()
-		ack := w.ingest(s, 0, 1)[0]
-		w.must(s.WaitForOffset(w.Context(), ack.Offset()))
-		if n := len(w.conns(1)[0].Requests()); n != 1 {
-			w.Errorf("%d requests", n)
-		}
-		w.must(s.Close(w.Context()))
-	})
+	for _, name := range []string{"texts", "encoded messages"} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				w.srv.Script(zerobustest.Accept(zerobustest.AckAllAfter(50 * ms)))
+				s := w.openFor(encodings[name].proto)
+				start := time.Now()
+				ack, err := s.Ingest(w.Context(), encodings[name].record(0))
+				w.must(err)
+				w.must(s.WaitForOffset(w.Context(), ack.Offset()))
+				w.took("wait", start, 50*ms, 50*ms)
+				if n := requests(w.conns(1)); n != 1 {
+					w.Errorf("%d requests", n)
+				}
+				w.must(s.Close(w.Context()))
+			})
+		})
+	}
 }
 
 func TestAcks_AK02_FlushTen(t *testing.T) {
@@ -100,12 +108,23 @@ func TestAcks_AK05_AllWaitersGetCodeAndText(t *testing.T) {
 	})
 }
 
-func TestAcks_AK06_AK07_TimedWaitLeavesTheRecordAlone(t *testing.T) {
+func TestAcks_AK06_TimedWaitLeavesTheRecordAlone(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.srv.Script(zerobustest.Accept(zerobustest.AckAllAfter(time.Second)))
 		s := w.open()
 		ack := w.ingest(s, 0, 1)[0]
-		wantErr(w, ack.Wait(w.timeout(100*ms)), context.DeadlineExceeded)
+		start := time.Now()
+		for name, wait := range map[string]func() error{
+			"Wait":          func() error { return ack.Wait(w.timeout(100 * ms)) },
+			"WaitForOffset": func() error { return s.WaitForOffset(w.timeout(100*ms), 0) },
+		} {
+			err := wait()
+			wantErr(w, err, zerobus.ErrAckTimeout, "offset 0")
+			if !errors.Is(err, context.DeadlineExceeded) || !zerobus.IsRetriable(err) || errors.Is(err, zerobus.ErrStreamClosed) {
+				w.Errorf("%s: %v is of the wrong kind", name, err)
+			}
+		}
+		w.took("two waits", start, 200*ms, 200*ms)
 		if ack.IsDone() || ack.Err() != nil {
 			w.Error("the end of the wait is taken for an end of the record")
 		}
@@ -113,6 +132,52 @@ func TestAcks_AK06_AK07_TimedWaitLeavesTheRecordAlone(t *testing.T) {
 		wantState(w, s, zerobus.StateOpened)
 		w.must(s.Close(w.Context()))
 		wantRecords(w, "durable", w.srv.Records(table), 0, 1)
+	})
+}
+
+// WaitForOffset without a deadline ends with the flush timeout.
+func TestAcks_AK06_WaitForOffsetIsBounded(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.srv.Script(zerobustest.Accept(zerobustest.AckAllAfter(time.Second)))
+		s := w.open(zerobus.WithFlushTimeout(300 * ms))
+		w.ingest(s, 0, 1)
+		start := time.Now()
+		wantErr(w, s.WaitForOffset(w.Context(), 0), zerobus.ErrAckTimeout)
+		w.took("wait", start, 300*ms, 300*ms)
+		time.Sleep(time.Second)
+		w.must(s.WaitForOffset(w.Context(), 0))
+		w.must(s.Close(w.Context()))
+	})
+}
+
+func TestAcks_AK07_WaitIsCancelledBeforeTheAck(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.srv.Script(zerobustest.Accept(zerobustest.AckAllAfter(time.Second)))
+		var infos []zerobus.AckInfo
+		s := w.open(one(zerobus.WithAckCallback(func(i zerobus.AckInfo) { infos = append(infos, i) }))...)
+		acks := w.ingest(s, 0, 2)
+		ctx, cancel := context.WithCancel(w.Context())
+		time.AfterFunc(100*ms, cancel)
+		err := acks[0].Wait(ctx)
+		wantErr(w, err, context.Canceled)
+		if errors.Is(err, zerobus.ErrAckTimeout) {
+			w.Errorf("%v is no timeout", err)
+		}
+		w.must(zerobus.WaitAll(w.Context(), acks...))
+		w.must(acks[0].Wait(ctx)) // it is known, so a context that has ended does not matter
+		wantState(w, s, zerobus.StateOpened)
+		w.must(s.Close(w.Context()))
+		told := int64(0)
+		for _, i := range infos {
+			if i.Err != nil || i.First != told {
+				w.Errorf("callbacks %+v", infos)
+			}
+			told = i.Last + 1
+		}
+		if told != 2 {
+			w.Errorf("callbacks up to %d", told-1)
+		}
+		w.conns(1)
 	})
 }
 
@@ -157,6 +222,8 @@ func TestAcks_AK10_FaultyAckLeadsToRecovery(t *testing.T) {
 	}
 }
 
+// The transport drops what comes for a stream that the client has left. An acknowledgement that was received before, and
+// is looked at after, is in TestGeneration_AK12_CS10_TheOldOneHasNoEffect and in package window.
 func TestAcks_AK12_LateAckOfAReplacedConnection(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.srv.Script(zerobustest.Accept(), zerobustest.Accept())

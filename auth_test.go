@@ -25,21 +25,39 @@ func (w *world) createAs(a zerobus.Auth, opts ...zerobus.StreamOption) (*zerobus
 	return w.sdk.CreateStream(w.Context(), zerobus.Table(table), a, opts...)
 }
 
-func TestAuth_ClientCredentialsFetchOneTokenForSeveralConnections(t *testing.T) {
+// A token is for a table: its streams and connections share one, another table has another one.
+func TestAuth_ClientCredentialsShareATokenPerTable(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.srv.Script(zerobustest.Accept(zerobustest.On(0, zerobustest.Kill())))
-		s, err := w.createAs(credentials)
-		w.must(err)
-		w.ingest(s, 0, 1)
-		w.must(s.Close(w.Context()))
-		reqs := w.srv.TokenRequests()
-		if len(reqs) != 1 || reqs[0].ClientID != "id-1" || reqs[0].ClientSecret != secret {
-			w.Errorf("token requests %v", reqs)
+		for range 2 {
+			s, err := w.createAs(credentials)
+			w.must(err)
+			w.ingest(s, 0, 1)
+			w.must(s.Close(w.Context()))
 		}
-		for _, c := range w.conns(2) {
-			if a := c.Metadata().Get("authorization"); len(a) != 1 || !strings.HasPrefix(a[0], "Bearer ") {
-				w.Errorf("authorization %v", a)
+		other, err := w.sdk.CreateStream(w.Context(), zerobus.Table("main.default.other"), credentials)
+		w.must(err)
+		w.must(other.Close(w.Context()))
+
+		reqs := w.srv.TokenRequests()
+		if len(reqs) != 2 {
+			w.Fatalf("%d token requests; want one for each table", len(reqs))
+		}
+		for i, name := range []string{table, "main.default.other"} {
+			if r := reqs[i]; r.ClientID != "id-1" || r.ClientSecret != secret || !strings.Contains(r.Form.Get("authorization_details"), `"`+name+`"`) {
+				w.Errorf("token request %d is not for %s", i, name)
 			}
+		}
+		tokens := map[string]int{}
+		for _, c := range w.conns(4) {
+			a := c.Metadata().Get("authorization")
+			if len(a) != 1 || !strings.HasPrefix(a[0], "Bearer ") {
+				w.Fatalf("authorization %v", a)
+			}
+			tokens[a[0]]++
+		}
+		if len(tokens) != 2 {
+			w.Errorf("%d tokens were used", len(tokens))
 		}
 	})
 }
@@ -229,9 +247,10 @@ func TestAuth_AU12_NothingShowsTheSecret(t *testing.T) {
 		_, failed := w.createAs(credentials)
 		_, foreign := credentials.Headers(w.Context())
 		wantErr(w, foreign, zerobus.ErrInvalidArgument)
+		token := strings.TrimPrefix(w.conns(1)[0].Metadata().Get("authorization")[0], "Bearer ")
 		for _, text := range []string{refused.Error(), failed.Error(), foreign.Error(), w.log.String()} {
-			if strings.Contains(text, "hunter2") {
-				w.Errorf("the secret is shown: %s", text)
+			if strings.Contains(text, "hunter2") || token == "" || strings.Contains(text, token) {
+				w.Errorf("the secret or the token is shown: %s", text)
 			}
 		}
 	})

@@ -1,8 +1,10 @@
 package zerobus_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -25,23 +27,51 @@ func (w *world) batch(s *zerobus.Stream, n, count int) zerobus.Ack {
 	return ack
 }
 
+// waits are the two ways to wait for a call.
+var waits = map[string]func(w *world, s *zerobus.Stream, ack zerobus.Ack) error{
+	"future": func(w *world, _ *zerobus.Stream, ack zerobus.Ack) error { return ack.Wait(w.Context()) },
+	"offset": func(w *world, s *zerobus.Stream, ack zerobus.Ack) error {
+		return s.WaitForOffset(w.Context(), ack.Offset())
+	},
+}
+
 func TestBatches_BA01_BA02_OneOffset(t *testing.T) {
-	for _, count := range []int{2, 3, 5, 100} {
-		inBubble(t, func(w *world) {
-			w.srv.Script(zerobustest.Accept(zerobustest.AckAllAfter(50 * ms)))
-			s := w.open()
-			ack := w.batch(s, 0, count)
-			w.must(ack.Wait(w.Context()))
-			if ack.Offset() != 0 {
-				w.Errorf("offset %d", ack.Offset())
+	for _, tt := range []struct {
+		name  string
+		count int
+		delay time.Duration
+	}{{"BA-01 of 3", 3, 50 * ms}, {"BA-02 of 5", 5, 100 * ms}, {"BA-02 of 100", 100, 100 * ms}, {"of 2", 2, ms}} {
+		for _, encoding := range []string{"texts", "encoded messages"} {
+			for api, wait := range waits {
+				t.Run(fmt.Sprintf("%s, %s, %s", tt.name, encoding, api), func(t *testing.T) {
+					inBubble(t, func(w *world) {
+						w.srv.Script(zerobustest.Accept(zerobustest.AckAllAfter(tt.delay)))
+						proto := encodings[encoding].proto
+						s := w.openFor(proto)
+						var all []zerobus.Record
+						var numbers []int
+						for i := range tt.count {
+							all = append(all, encodings[encoding].record(i))
+							numbers = append(numbers, i)
+						}
+						start := time.Now()
+						ack, err := s.IngestBatch(w.Context(), all)
+						w.must(err)
+						w.must(wait(w, s, ack))
+						w.took("wait", start, tt.delay, tt.delay)
+						if ack.Offset() != 0 {
+							w.Errorf("offset %d", ack.Offset())
+						}
+						reqs := w.conns(1)[0].Requests()
+						if len(reqs) != 1 || !reqs[0].Batch || reqs[0].Offset != 0 || reqs[0].JSON == proto {
+							w.Fatalf("requests %+v", reqs)
+						}
+						w.wantNumbers(proto, reqs[0].Records, numbers)
+						w.must(s.Close(w.Context()))
+					})
+				})
 			}
-			reqs := w.conns(1)[0].Requests()
-			if len(reqs) != 1 || !reqs[0].Batch || reqs[0].Offset != 0 {
-				w.Fatalf("requests %+v", reqs)
-			}
-			wantRecords(w, "received", reqs[0].Records, 0, count)
-			w.must(s.Close(w.Context()))
-		})
+		}
 	}
 }
 
@@ -51,9 +81,14 @@ func TestBatches_BA03_BA04_EmptyIsNoCall(t *testing.T) {
 		for _, none := range [][]zerobus.Record{nil, {}} {
 			ack, err := s.IngestBatch(w.Context(), none)
 			w.must(err)
-			if ack != (zerobus.Ack{}) {
+			if ack != (zerobus.Ack{}) || ack.Offset() != -1 || !ack.IsDone() {
 				w.Errorf("ack %+v", ack)
 			}
+		}
+		w.must(s.Flush(w.Context()))
+		synctest.Wait()
+		if n := requests(w.conns(1)); n != 0 {
+			w.Errorf("%d requests for nothing", n)
 		}
 		w.ingest(s, 0, 2)
 		w.must(s.Flush(w.Context()))
@@ -161,98 +196,59 @@ func TestBatches_TooManyBytes(t *testing.T) {
 	})
 }
 
-func TestUnacked_UN01_WhatWasNotAcknowledged(t *testing.T) {
-	inBubble(t, func(w *world) {
-		w.srv.Script(zerobustest.Accept(zerobustest.On(9, zerobustest.Ack(4), zerobustest.Fail(codes.Internal, "disk on fire"))))
-		s := w.open(one(zerobus.WithRecovery(false))...)
-		w.ingest(s, 0, 10)
-		wantErr(w, s.Flush(w.Context()), zerobus.ErrStreamFailed)
-		wantRecords(w, "unacknowledged", w.unacked(s), 5, 5)
-		wantRecords(w, "UN-10: once more", w.unacked(s), 5, 5)
-	})
-}
-
-func TestUnacked_UN02_CallsStayTogether(t *testing.T) {
-	for name, opts := range map[string][]zerobus.StreamOption{"gathered": nil, "one by one": one()} {
-		t.Run(name, func(t *testing.T) {
+func TestBatches_BA10_ElevenOfTen(t *testing.T) {
+	for _, pair := range [][2]string{{"messages", "encoded messages"}, {"objects", "texts"}} {
+		t.Run(fmt.Sprint(pair), func(t *testing.T) {
 			inBubble(t, func(w *world) {
-				w.srv.Script(zerobustest.Accept(zerobustest.On(1, zerobustest.Ack(1), zerobustest.Wait(ms), zerobustest.Fail(codes.Internal, "x"))))
-				s := w.open(append(opts, zerobus.WithRecovery(false))...)
-				for i := range 2 {
-					w.ingest(s, i, 1)
-					synctest.Wait()
+				proto := encodings[pair[0]].proto
+				s := w.openFor(proto)
+				var numbers []int
+				calls := int64(0)
+				add := func(name string) zerobus.Ack {
+					var all []zerobus.Record
+					for range 10 {
+						all = append(all, encodings[name].record(len(numbers)))
+						numbers = append(numbers, len(numbers))
+					}
+					ack, err := s.IngestBatch(w.Context(), all)
+					if w.must(err); ack.Offset() != calls {
+						w.Errorf("offset %d; want %d", ack.Offset(), calls)
+					}
+					calls++
+					return ack
 				}
-				w.ingest(s, 2, 1)
-				w.batch(s, 3, 5)
-				wantErr(w, s.Flush(w.Context()), zerobus.ErrStreamFailed)
-				wantRecords(w, "unacknowledged", w.unacked(s), 2, 6)
-				calls, err := s.UnackedBatches()
-				w.must(err)
-				if len(calls) != 2 || len(calls[0]) != 1 || len(calls[1]) != 5 {
-					w.Errorf("calls %v", calls)
+				for _, name := range pair {
+					w.must(add(name).Wait(w.Context()))
+					var last zerobus.Ack
+					for range 10 {
+						last = add(name)
+					}
+					w.must(last.Wait(w.Context()))
 				}
-				if calls[1][4].Type() != zerobus.RecordTypeJSON {
-					w.Errorf("type %v", calls[1][4].Type())
+				if len(numbers) != 220 {
+					w.Fatalf("%d records", len(numbers))
 				}
+				w.wantNumbers(proto, w.srv.Records(table), numbers)
+				w.must(s.Close(w.Context()))
 			})
 		})
 	}
 }
 
-func TestUnacked_UN03_NothingIsEmptyAndNotNil(t *testing.T) {
+func TestBatches_BA12_TextsAndObjectsInOne(t *testing.T) {
 	inBubble(t, func(w *world) {
 		s := w.open()
-		w.ingest(s, 0, 3)
-		w.must(s.Close(w.Context()))
-		if n := len(w.unacked(s)); n != 0 {
-			w.Errorf("%d unacknowledged", n)
-		}
-		if calls, err := s.UnackedBatches(); err != nil || calls == nil || len(calls) != 0 {
-			w.Errorf("calls %v, %v", calls, err)
-		}
-	})
-}
-
-func TestUnacked_UN04_LivingStream(t *testing.T) {
-	inBubble(t, func(w *world) {
-		s := w.open()
-		_, err := s.Unacked()
-		wantErr(w, err, zerobus.ErrInvalidState)
-		_, err = s.UnackedBatches()
-		wantErr(w, err, zerobus.ErrInvalidState)
-		w.must(s.Close(w.Context()))
-	})
-}
-
-func TestUnacked_UN06_UN09_SentThenQueuedAlsoWithoutAWaiter(t *testing.T) {
-	inBubble(t, func(w *world) {
-		w.srv.Script(zerobustest.Accept(zerobustest.On(0, zerobustest.Fail(codes.Unavailable, "gone"))),
-			zerobustest.Refuse(codes.NotFound, "dropped"))
-		s := w.open(one(zerobus.WithRecoveryBackoff(100 * ms))...)
-		ack := w.ingest(s, 0, 1)[0]
-		wantErr(w, ack.Wait(w.timeout(50*ms)), nil)
-		w.ingest(s, 1, 4)
-		wantErr(w, s.Flush(w.Context()), zerobus.ErrStreamFailed, "dropped")
-		wantRecords(w, "unacknowledged", w.unacked(s), 0, 5)
-	})
-}
-
-// Unacknowledged records can go into a new stream as they are.
-func TestUnacked_IntoANewStream(t *testing.T) {
-	inBubble(t, func(w *world) {
-		w.srv.Script(zerobustest.Accept(zerobustest.On(3, zerobustest.Ack(1), zerobustest.Wait(ms), zerobustest.Fail(codes.Internal, "x"))))
-		s := w.open(one(zerobus.WithRecovery(false))...)
-		w.ingest(s, 0, 3)
-		w.batch(s, 3, 4)
-		wantErr(w, s.Close(w.Context()), zerobus.ErrStreamFailed)
-		calls, err := s.UnackedBatches()
+		ack, err := s.IngestBatch(w.Context(), []zerobus.Record{
+			rec(0), encodings["objects"].record(1), encodings["objects with a serializer"].record(2),
+			zerobus.JSONBytes(rec(3).Bytes()),
+		})
 		w.must(err)
-		again := w.open()
-		for _, call := range calls {
-			_, err := again.IngestBatch(w.Context(), call)
-			w.must(err)
+		w.must(ack.Wait(w.Context()))
+		reqs := w.conns(1)[0].Requests()
+		if ack.Offset() != 0 || len(reqs) != 1 || !reqs[0].Batch {
+			w.Fatalf("offset %d, requests %+v", ack.Offset(), reqs)
 		}
-		w.must(again.Close(w.Context()))
-		wantRecords(w, "durable", w.srv.Records(table), 0, 7)
+		wantRecords(w, "received", reqs[0].Records, 0, 4)
+		w.must(s.Close(w.Context()))
 	})
 }

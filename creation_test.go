@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/zerobus-go/zerobus"
 	"github.com/zerobus-go/zerobus/zerobustest"
@@ -56,7 +57,7 @@ func TestCreation_CR06_WithoutRecoveryThereIsOneAttempt(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.srv.Otherwise(zerobustest.Refuse(codes.Unavailable, "starting"))
 		start := time.Now()
-		_, err := w.create(zerobus.WithRecovery(false), zerobus.WithRecoveryTimeout(200*time.Millisecond))
+		_, err := w.create(zerobus.WithRecovery(false), zerobus.WithRecoveryTimeout(200*ms), zerobus.WithRecoveryBackoff(200*ms))
 		wantErr(w, err, nil, "starting")
 		if !zerobus.IsRetriable(err) {
 			w.Errorf("%v is not retriable", err)
@@ -82,13 +83,17 @@ func TestCreation_CR07_UnavailableOnceIsRetried(t *testing.T) {
 	})
 }
 
+// N retries are N+1 attempts (D1). The waits between them double: 100, 200, 400 and 800 ms, and up to a quarter more.
 func TestCreation_CR08_RetriesAreExhausted(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.srv.Otherwise(zerobustest.Refuse(codes.Unavailable, "starting"))
 		start := time.Now()
-		_, err := w.create(zerobus.WithRecoveryBackoff(100*time.Millisecond), zerobus.WithRecoveryRetries(4))
-		wantErr(w, err, nil, "starting")
-		w.took("create", start, 1500*time.Millisecond, 1875*time.Millisecond) // 100, 200, 400, 800, and up to a quarter more
+		_, err := w.create(zerobus.WithRecoveryBackoff(100*ms), zerobus.WithRecoveryRetries(4))
+		wantErr(w, err, nil, "starting", "5 failures")
+		if status.Code(err) != codes.Unavailable || !zerobus.IsRetriable(err) {
+			w.Errorf("code %v, retriable %v", status.Code(err), zerobus.IsRetriable(err))
+		}
+		w.took("create", start, 1500*ms, 1875*ms)
 		w.conns(5)
 	})
 }
@@ -110,22 +115,27 @@ func TestCreation_CR11_NeverAnsweredUsesAllAttempts(t *testing.T) {
 		_, err := w.create(zerobus.WithRecoveryTimeout(500*time.Millisecond), zerobus.WithRecoveryRetries(4),
 			zerobus.WithRecoveryBackoff(100*time.Millisecond))
 		wantErr(w, err, context.DeadlineExceeded, "5 failures")
-		w.took("create", start, 4000*time.Millisecond, 4375*time.Millisecond)
+		w.took("create", start, 4000*ms, 4375*ms) // five tries of 500 ms, and waits of 100, 200, 400 and 800 ms
 		w.conns(5)
 	})
 }
 
 func TestCreation_CR12_WrongAnswerUsesAllAttempts(t *testing.T) {
-	for name, action := range map[string]zerobustest.Action{
-		"the server ends":    zerobustest.End(),
-		"another payload":    zerobustest.Send([]byte{0x12, 0x02, 0x08, 0x00}),
-		"nothing meaningful": zerobustest.Send([]byte{0xff}),
+	for name, tt := range map[string]struct {
+		action zerobustest.Action
+		want   string
+	}{
+		"the server ends":    {zerobustest.End(), "no response to create_stream"},
+		"another payload":    {zerobustest.Send([]byte{0x12, 0x02, 0x08, 0x00}), "no response to create_stream"},
+		"nothing meaningful": {zerobustest.Send([]byte{0xff}), "protocol error"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(w *world) {
-				w.srv.Otherwise(zerobustest.Accept(zerobustest.OnCreate(zerobustest.Wait(150*time.Millisecond), action)))
-				_, err := w.create(zerobus.WithRecoveryRetries(4), zerobus.WithRecoveryBackoff(time.Millisecond))
-				wantErr(w, err, nil, "5 failures")
+				w.srv.Otherwise(zerobustest.Accept(zerobustest.OnCreate(zerobustest.Wait(150*ms), tt.action)))
+				start := time.Now()
+				_, err := w.create(zerobus.WithRecoveryRetries(4), zerobus.WithRecoveryBackoff(ms))
+				wantErr(w, err, nil, tt.want, "5 failures")
+				w.took("create", start, 5*150*ms+15*ms, 5*150*ms+19*ms)
 				w.conns(5)
 			})
 		})
@@ -224,10 +234,16 @@ func TestCreation_CR22_BadSettings(t *testing.T) {
 
 func TestCreation_CR25_NoRetriesIsOneAttempt(t *testing.T) {
 	inBubble(t, func(w *world) {
-		w.srv.Otherwise(zerobustest.Refuse(codes.Unavailable, "starting"))
+		w.srv.Script(zerobustest.Refuse(codes.Unavailable, "starting"))
 		_, err := w.create(zerobus.WithRecoveryRetries(0))
 		wantErr(w, err, nil, "starting")
 		w.conns(1)
+
+		// And the one attempt is a real one.
+		s := w.open(zerobus.WithRecoveryRetries(0))
+		w.ingest(s, 0, 1)
+		w.must(s.Close(w.Context()))
+		wantRecords(w, "durable", w.conns(2)[1].Records(), 0, 1)
 	})
 }
 

@@ -51,6 +51,37 @@ func TestError_UT08_KindsOfAServersAnswer(t *testing.T) {
 	}
 }
 
+// The cause can be reached through any number of wrappings, and its code decides, whatever the words are.
+func TestError_UT08_ChainsAndWords(t *testing.T) {
+	inBubble(t, func(w *world) {
+		cause := errors.New("vault sealed")
+		provider := func(err error) zerobus.Auth {
+			return zerobus.HeadersProviderFunc(func(context.Context) ([]zerobus.Header, error) { return nil, err })
+		}
+		_, err := w.createAs(provider(fmt.Errorf("read the secret: %w", fmt.Errorf("open the vault: %w", cause))), zerobus.WithRecovery(false))
+		var e *zerobus.Error
+		if !errors.As(fmt.Errorf("outer: %w", err), &e) || e.Op != "create stream" || e.Table != table || e.Offset != -1 {
+			w.Errorf("error %+v", e)
+		}
+		wantErr(w, err, cause, "read the secret: open the vault: vault sealed")
+
+		for text, tt := range map[string]struct {
+			err       error
+			retriable bool
+		}{
+			"permission denied, unauthenticated, not found": {errors.New("permission denied, unauthenticated, not found"), true},
+			"please retry, it is only unavailable":          {fmt.Errorf("%w: please retry, it is only unavailable", zerobus.ErrNonRetriable), false},
+			"UNAVAILABLE says the code":                     {status.Error(codes.Unavailable, "NOT_FOUND: no table"), true},
+			"NOT_FOUND says the code of another server":     {status.Error(codes.NotFound, "UNAVAILABLE: try again"), true},
+		} {
+			_, err := w.createAs(provider(tt.err), zerobus.WithRecovery(false))
+			if zerobus.IsRetriable(err) != tt.retriable || errors.Is(err, zerobus.ErrNonRetriable) == tt.retriable {
+				w.Errorf("%s: retriable is %v: %v", text, zerobus.IsRetriable(err), err)
+			}
+		}
+	})
+}
+
 func TestError_Text(t *testing.T) {
 	tests := []struct {
 		err  *zerobus.Error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -67,10 +68,11 @@ func TestFlush_FL06_FL09_FailedStream(t *testing.T) {
 			zerobustest.Accept(zerobustest.On(0, zerobustest.Ack(0)), zerobustest.On(1, zerobustest.Fail(codes.Internal, "disk on fire"))),
 			zerobustest.Accept(zerobustest.On(0, zerobustest.Ack(0), zerobustest.Wait(ms), zerobustest.Fail(codes.Internal, "disk on fire"))))
 		s := w.open(one(zerobus.WithRecovery(false))...)
+		start := time.Now()
 		w.ingest(s, 0, 2)
-		time.Sleep(ms)
-		wantErr(w, s.Flush(w.Context()), zerobus.ErrStreamClosed, "disk on fire")
+		wantErr(w, s.Flush(w.Context()), zerobus.ErrStreamClosed, "disk on fire") // it fails meanwhile
 		wantErr(w, s.Flush(w.Context()), zerobus.ErrStreamFailed)
+		w.took("both", start, 0, 0)
 
 		// With everything acknowledged there is nothing that a flush could miss.
 		s = w.open(one(zerobus.WithRecovery(false))...)
@@ -83,7 +85,8 @@ func TestFlush_FL06_FL09_FailedStream(t *testing.T) {
 	})
 }
 
-func TestFlush_FL07_FL08_IsASnapshotAndIngestGoesOn(t *testing.T) {
+// A flush is a snapshot, and the state shows it (D2).
+func TestFlush_FL07_IsASnapshotAndIngestGoesOn(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.srv.Script(zerobustest.Accept(
 			zerobustest.On(9, zerobustest.Wait(500*ms), zerobustest.Ack(9)),
@@ -96,6 +99,7 @@ func TestFlush_FL07_FL08_IsASnapshotAndIngestGoesOn(t *testing.T) {
 		time.Sleep(100 * ms)
 		wantState(w, s, zerobus.StateFlushing)
 		later := w.ingest(s, 10, 5)
+		w.took("ingest beside the flush", start, 100*ms, 100*ms)
 		w.must(<-flushed)
 		w.took("flush", start, 500*ms, 500*ms)
 		wantState(w, s, zerobus.StateOpened)
@@ -112,13 +116,62 @@ func TestFlush_FL05_AfterClose(t *testing.T) {
 		w.must(s.Close(w.Context()))
 		w.must(s.Flush(w.Context()))
 		wantState(w, s, zerobus.StateClosed)
+		_, err := s.Ingest(w.Context(), rec(100))
+		wantErr(w, err, zerobus.ErrStreamClosed)
+		wantRecords(w, "durable", w.srv.Records(table), 0, 100)
+	})
+}
+
+// Close flushes, for as long as the server makes progress in time.
+func TestFlush_FL04_CloseWaitsForAHundred(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.srv.Script(zerobustest.Accept(zerobustest.On(99, zerobustest.Wait(2*time.Second), zerobustest.Ack(99))))
+		s := w.open(one(zerobus.WithServerAckTimeout(10 * time.Second))...)
+		start := time.Now()
+		w.ingest(s, 0, 100)
+		w.must(s.Close(w.Context()))
+		w.took("close", start, 2*time.Second, 2*time.Second)
+		if n := requests(w.conns(1)); n != 100 {
+			w.Errorf("%d requests", n)
+		}
+		if n := len(w.unacked(s)); n != 0 {
+			w.Errorf("%d unacknowledged", n)
+		}
+	})
+}
+
+func TestFlush_FL08_OneMoreBesideIt(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.srv.Script(zerobustest.Accept(
+			zerobustest.On(99, zerobustest.Wait(2*time.Second), zerobustest.Ack(99)),
+			zerobustest.On(100, zerobustest.Wait(time.Second), zerobustest.Ack(100))))
+		s := w.open(one()...)
+		start := time.Now()
+		w.ingest(s, 0, 100)
+		flushed := make(chan error, 1)
+		go func() { flushed <- s.Flush(w.Context()) }()
+		synctest.Wait()
+		time.Sleep(1900 * ms)
+		last := w.ingest(s, 100, 1)[0]
+		w.must(<-flushed)
+		w.took("flush", start, 2*time.Second, 2*time.Second)
+		if last.IsDone() {
+			w.Error("the flush has waited for what came after it began, or a record is done that is not")
+		}
+		w.must(last.Wait(w.Context()))
+		w.took("the last record", start, 2900*ms, 2900*ms)
+		if n := requests(w.conns(1)); last.Offset() != 100 || n != 101 {
+			w.Errorf("offset %d, %d requests", last.Offset(), n)
+		}
+		wantState(w, s, zerobus.StateOpened)
+		w.must(s.Close(w.Context()))
 	})
 }
 
 func TestFlush_FL13_BesideIngest(t *testing.T) {
 	inBubble(t, func(w *world) {
 		s := w.open()
-		const workers, each = 8, 2000
+		const workers, each = 8, 10_000
 		var wg sync.WaitGroup
 		for range workers {
 			wg.Go(func() {
@@ -159,10 +212,33 @@ func TestFlush_FL14_ContextEnds(t *testing.T) {
 	})
 }
 
-func TestFlush_FL10_FL15_ManyAtOnce(t *testing.T) {
+func TestFlush_FL10_AgainAndAgain(t *testing.T) {
+	inBubble(t, func(w *world) {
+		s := w.open()
+		w.ingest(s, 0, 50)
+		w.must(s.Flush(w.Context()))
+		wantRecords(w, "durable after the flush", w.srv.Records(table), 0, 50)
+		w.ingest(s, 50, 50)
+		w.must(s.Close(w.Context()))
+		wantRecords(w, "durable", w.srv.Records(table), 0, 100)
+
+		s = w.open()
+		acks := w.ingest(s, 100, 11) // that nobody waits for
+		w.must(s.Flush(w.Context()))
+		for i, ack := range acks {
+			if !ack.IsDone() || ack.Err() != nil {
+				w.Errorf("ack %d: done %v, error %v", i, ack.IsDone(), ack.Err())
+			}
+		}
+		w.must(s.Close(w.Context()))
+	})
+}
+
+func TestFlush_FL15_AtOnce(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.srv.Script(zerobustest.Accept(zerobustest.AckAllAfter(100 * ms)))
 		s := w.open()
+		start := time.Now()
 		w.ingest(s, 0, 10)
 		var wg sync.WaitGroup
 		for range 50 {
@@ -170,16 +246,10 @@ func TestFlush_FL10_FL15_ManyAtOnce(t *testing.T) {
 				if err := s.Flush(w.Context()); err != nil {
 					w.Error(err)
 				}
+				w.took("flush", start, 100*ms, 100*ms)
 			})
 		}
 		wg.Wait()
-		for range 50 {
-			wg.Go(func() {
-				if err := s.Close(w.Context()); err != nil {
-					w.Error(err)
-				}
-			})
-		}
-		wg.Wait()
+		w.must(s.Close(w.Context()))
 	})
 }

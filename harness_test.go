@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -199,4 +201,42 @@ func wantNoSecret(t testing.TB, err error, secret string) {
 	if err != nil && strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), secret) {
 		t.Errorf("%v shows the secret", err)
 	}
+}
+
+// requests counts the requests of connections.
+func requests(conns []*zerobustest.Connection) (n int) {
+	for _, c := range conns {
+		n += len(c.Requests())
+	}
+	return n
+}
+
+// dials counts TCP connections.
+type dials struct {
+	made, open atomic.Int32
+}
+
+// dialer counts what goes through dial.
+func (d *dials) dialer(dial func(context.Context, string) (net.Conn, error)) zerobus.Option {
+	return zerobus.WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+		c, err := dial(ctx, addr)
+		if err != nil {
+			return nil, err
+		}
+		d.made.Add(1)
+		d.open.Add(1)
+		return &dialed{Conn: c, dials: d}, nil
+	})
+}
+
+// dialed is a connection that is counted until it is closed.
+type dialed struct {
+	net.Conn
+	dials  *dials
+	closed sync.Once
+}
+
+func (c *dialed) Close() error {
+	c.closed.Do(func() { c.dials.open.Add(-1) })
+	return c.Conn.Close()
 }

@@ -132,6 +132,9 @@ func TestIngest_IN05_JSON(t *testing.T) {
 		w.must(last.Wait(w.Context()))
 		reqs := w.conns(1)[0].Requests()
 		want := []string{`{"n":1,"name":"<a&b>"}`, `{"name":"x"}`, `{"n":2}`, `{"n":3}`}
+		if len(reqs) != len(want) || last.Offset() != 3 {
+			w.Fatalf("%d requests, the last offset is %d", len(reqs), last.Offset())
+		}
 		for i, q := range reqs {
 			if !q.JSON || q.Batch || string(q.Records[0]) != want[i] {
 				w.Errorf("request %d: %+v; want %s", i, q, want[i])
@@ -227,11 +230,20 @@ func TestIngest_IN19_WhileRecovering(t *testing.T) {
 	})
 }
 
+// broken is a value whose marshaler panics.
+type broken struct{}
+
+func (broken) MarshalJSON() ([]byte, error) { panic("a bug in the marshaler") }
+
 func TestIngest_IN20_EncodingErrorUsesNoOffset(t *testing.T) {
 	inBubble(t, func(w *world) {
 		js, pb := w.open(), w.openProto()
 		_, err := js.Ingest(w.Context(), zerobus.JSON(make(chan int)))
 		wantErr(w, err, zerobus.ErrInvalidArgument, "chan")
+		_, err = js.Ingest(w.Context(), zerobus.JSON(broken{}))
+		wantErr(w, err, zerobus.ErrInvalidArgument, "a bug in the marshaler")
+		_, err = js.IngestBatch(w.Context(), []zerobus.Record{rec(0), zerobus.JSON(broken{})})
+		wantErr(w, err, zerobus.ErrInvalidArgument, "record 1", "a bug in the marshaler")
 		for _, m := range []proto.Message{
 			&descriptorpb.UninterpretedOption_NamePart{}, // without its required fields
 			nil,
@@ -242,6 +254,9 @@ func TestIngest_IN20_EncodingErrorUsesNoOffset(t *testing.T) {
 		}
 		if ack := w.ingest(js, 0, 1)[0]; ack.Offset() != 0 {
 			w.Errorf("offset %d after an error; want 0", ack.Offset())
+		}
+		if offset, err := pb.IngestAndWait(w.Context(), zerobus.ProtoBytes(nil)); err != nil || offset != 0 {
+			w.Errorf("offset %d, %v after an error; want 0", offset, err)
 		}
 		w.must(js.Close(w.Context()))
 		w.must(pb.Close(w.Context()))

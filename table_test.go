@@ -1,6 +1,7 @@
 package zerobus_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -36,13 +37,24 @@ func TestCreation_CR02_CR03_CR04_TypeAndDescriptor(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(w *world) {
-				s, err := w.sdk.CreateStream(w.Context(), tt.table, auth)
+				attempts := 0
+				s, err := w.sdk.CreateStream(w.Context(), tt.table, counting(&attempts))
 				if tt.wantErr != "" {
 					wantErr(w, err, zerobus.ErrInvalidArgument, tt.wantErr)
-					w.conns(0)
+					if attempts > 0 {
+						w.Error("a try to connect was made")
+					}
 					return
 				}
 				w.must(err)
+				r := rec(0)
+				if tt.wantType == 1 {
+					r = zerobus.ProtoBytes(nil)
+				}
+				offset, err := s.IngestAndWait(w.Context(), r)
+				if w.must(err); offset != 0 {
+					w.Errorf("offset %d", offset)
+				}
 				create, _ := w.conns(1)[0].Create()
 				if create.RecordType != tt.wantType || (create.Descriptor != nil) != tt.sent {
 					w.Errorf("create request: type %d, descriptor of %d bytes", create.RecordType, len(create.Descriptor))
@@ -198,6 +210,19 @@ func TestTable_CR23_DescriptorIsSelfContained(t *testing.T) {
 	if len(dst.GetUnknown()) > 0 {
 		t.Error("fields are unknown to the sent descriptor")
 	}
+
+	// It is what the server is sent.
+	inBubble(t, func(w *world) {
+		s, err := w.sdk.CreateStream(w.Context(), zerobus.ProtoTableDescriptor(table, md), auth)
+		w.must(err)
+		w.must(s.Close(w.Context()))
+		create, _ := w.conns(1)[0].Create()
+		var sent descriptorpb.DescriptorProto
+		w.must(proto.Unmarshal(create.Descriptor, &sent))
+		if !proto.Equal(&sent, d) {
+			w.Errorf("sent descriptor %v", &sent)
+		}
+	})
 }
 
 func TestTable_DescriptorWithNothingForeignStaysAsItIs(t *testing.T) {
@@ -212,5 +237,25 @@ func TestTable_DescriptorWithNothingForeignStaysAsItIs(t *testing.T) {
 		MessageType: []*descriptorpb.DescriptorProto{big},
 	}, &protoregistry.Files{}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTable_UT09_DescriptorOfAMessage(t *testing.T) {
+	d := zerobus.ProtoTable(table, &durationpb.Duration{}).Descriptor
+	b, err := proto.Marshal(d)
+	if err != nil || len(b) == 0 {
+		t.Fatalf("%d bytes, %v", len(b), err)
+	}
+	again, err := zerobus.ProtoTableBytes(table, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.RecordType != zerobus.RecordTypeProto || !proto.Equal(again.Descriptor, d) || d.GetName() != "Duration" || len(d.Field) != 2 {
+		t.Errorf("descriptor %v", again.Descriptor)
+	}
+	for name, bad := range map[string][]byte{"no descriptor": {0xff}, "no name": {}} {
+		if _, err := zerobus.ProtoTableBytes(table, bad); !errors.Is(err, zerobus.ErrInvalidArgument) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
