@@ -15,15 +15,15 @@ import (
 
 // recorder is a hook that writes down all events.
 type recorder struct {
-	mu                       sync.Mutex
-	connects                 []zerobus.ConnectEvent
-	disconnects              []zerobus.DisconnectEvent
-	sent, resent, acked      int
-	messages, ackedMessages  int
-	sentBytes, ackedBytes    int
-	latency                  []time.Duration
-	streamIDs                map[string]bool
-	panicsAt, panicked, seen int
+	mu                      sync.Mutex
+	connects                []zerobus.ConnectEvent
+	disconnects             []zerobus.DisconnectEvent
+	sent, resent, acked     int
+	messages, ackedMessages int
+	sentBytes, ackedBytes   int
+	latency                 []time.Duration
+	streamIDs               map[string]bool
+	seen                    int
 }
 
 func (r *recorder) event(id string) {

@@ -1,6 +1,7 @@
 package zerobus_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -77,7 +78,8 @@ func TestState_LoopsEnd(t *testing.T) {
 		for range s.StateChanges(w.Context()) {
 			break
 		}
-		for range s.StateChanges(nil) { //lint:ignore SA1012 that is the test
+		var none context.Context
+		for range s.StateChanges(none) {
 			w.Error("a nil context has changes")
 		}
 		// A loop that does not keep up sees the end.

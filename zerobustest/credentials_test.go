@@ -92,17 +92,21 @@ func TestAuthenticRefusesStreamsWithoutAGoodToken(t *testing.T) {
 		{"made up", []string{"authorization", "Bearer guess", tableHeader, table}, codes.Unauthenticated, "Invalid token: it was not issued"},
 		{"no table", []string{"authorization", "Bearer " + good}, codes.InvalidArgument, "no table name in the header"},
 		{
-			"another table", []string{"authorization", "Bearer " + good, tableHeader, "a.b.c"}, codes.PermissionDenied,
+			"another table",
+			[]string{"authorization", "Bearer " + good, tableHeader, "a.b.c"},
+			codes.PermissionDenied,
 			"Authorization token is missing MODIFY privilege for a table a.b.c. Error Code: 3, Error State: 0.",
 		},
 		{
-			"to read only", []string{
+			"to read only",
+			[]string{
 				"authorization", "Bearer " + getToken(t, s, url.Values{"authorization_details": {readOnly}}), tableHeader, table,
 			},
 			codes.PermissionDenied, "missing MODIFY privilege for a table " + table,
 		},
 		{
-			"of no table", []string{"authorization", "Bearer " + getToken(t, s, url.Values{"authorization_details": nil}), tableHeader, table},
+			"of no table",
+			[]string{"authorization", "Bearer " + getToken(t, s, url.Values{"authorization_details": nil}), tableHeader, table},
 			codes.PermissionDenied, "missing MODIFY privilege for a table " + table,
 		},
 	} {
