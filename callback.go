@@ -81,8 +81,9 @@ func (c *callbacks) run() {
 			c.ack(AckInfo{First: told + 1, Last: durable})
 			told = durable
 		}
-		if err != nil {
+		if err != nil && told < last {
 			c.ack(AckInfo{First: told + 1, Last: last, Err: err})
+			told = last
 		}
 		for _, w := range due {
 			c.tell(w)

@@ -318,7 +318,8 @@ func (p *pipeline) close(ctx context.Context) error {
 		p.mu.Unlock()
 		select {
 		case <-c.done:
-			return nil // not again what the first call has told
+			p.callbacks.wait(p.cfg.CallbackTimeout) // the first call may still do so
+			return nil                              // not again what it has told
 		default:
 		}
 		select {
@@ -347,11 +348,20 @@ func (p *pipeline) close(ctx context.Context) error {
 	<-p.ended
 	if failure := p.failed(op); failure != nil {
 		err = failure
+	} else if p.settled() {
+		err = nil // the last acknowledgement came as the wait ended
 	}
 	c.err = err
 	close(c.done) // before the wait: a Close within a callback must not wait for one that waits for the callback
 	p.callbacks.wait(p.cfg.CallbackTimeout)
 	return err
+}
+
+// settled reports whether nothing is unacknowledged.
+func (p *pipeline) settled() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.win.Durable() == p.win.Next()-1
 }
 
 // wait waits for an offset that was issued.

@@ -164,7 +164,6 @@ func TestRelapse_FaultyServers(t *testing.T) {
 		want string
 	}{
 		"create is answered twice":      {zerobustest.After(0, zerobustest.Send(created), zerobustest.Hang()), "create_stream_response after the handshake"},
-		"an ack before any record":      {zerobustest.After(0, zerobustest.Ack(0), zerobustest.Hang()), "before anything was sent"},
 		"an ack of an older connection": {zerobustest.On(1, zerobustest.Ack(4), zerobustest.Hang()), "acknowledged offset 4"},
 		"the largest offset":            {zerobustest.On(1, zerobustest.Ack(1<<63-1), zerobustest.Hang()), "acknowledged offset 9223372036854775807"},
 		"more than gRPC takes":          {zerobustest.On(0, zerobustest.Send(make([]byte, 5<<20)), zerobustest.Hang()), "larger than max"},
@@ -195,6 +194,39 @@ func TestRelapse_FaultyServers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An acknowledgement for nothing is not kept for the record that comes next.
+func TestRelapse_AckBeforeAnyRecord(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.srv.Script(
+			zerobustest.Accept(zerobustest.After(time.Second, zerobustest.Ack(0), zerobustest.Hang())),
+			zerobustest.Accept())
+		s := w.open(one(zerobus.WithRecoveryBackoff(ms))...)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		wantState(w, s, zerobus.StateOpened)
+		conns := w.conns(2)
+		ack := w.ingest(s, 0, 1)[0]
+		synctest.Wait()
+		if ack.IsDone() {
+			w.Error("acknowledged before it was there")
+		}
+		conns[1].Ack(0)
+		w.must(ack.Wait(w.Context()))
+		w.must(s.Close(w.Context()))
+		if !strings.Contains(w.log.String(), "before anything was sent") {
+			w.Errorf("log:\n%s", w.log)
+		}
+	})
+	inBubble(t, func(w *world) { // and for ever
+		w.srv.Otherwise(zerobustest.Accept(zerobustest.After(time.Second, zerobustest.Ack(0), zerobustest.Hang())))
+		s := w.open(zerobus.WithRecoveryBackoff(ms))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		wantErr(w, s.Err(), zerobus.ErrStreamFailed, "before anything was sent", "4 failures")
+		w.conns(4)
+	})
 }
 
 // Ids differ from connection to connection, or do not; errors have that of the connection that they are about.

@@ -78,6 +78,7 @@ func TestSharing_TheConnectionIsReset(t *testing.T) {
 		defer sdk.Close()
 		for i := range 10 {
 			if i == 5 {
+				time.Sleep(ms) // what was acknowledged has arrived
 				w.srv.Connections()[2].Kill()
 			}
 			for _, s := range streams {
