@@ -1,6 +1,7 @@
 package zerobus_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"runtime"
@@ -285,6 +286,18 @@ func TestClose_CL14_WhileRecoveringInVain(t *testing.T) {
 	})
 }
 
+// goroutines counts those of the caller's bubble, as the runtime marks them: "goroutine 7 [running, synctest bubble 12]:".
+func goroutines(t testing.TB) int {
+	all := make([]byte, 1<<20)
+	all = all[:runtime.Stack(all, true)] // the caller's comes first
+	own, _, _ := bytes.Cut(all, []byte("\n"))
+	_, bubble, ok := bytes.Cut(own, []byte(", synctest bubble "))
+	if !ok {
+		t.Fatalf("the caller is not in a bubble: %s", own)
+	}
+	return bytes.Count(all, append([]byte(", synctest bubble "), bubble...))
+}
+
 // A hundred streams one after the other leave nothing: no goroutine, and no TCP connection but the one that is shared.
 func TestClose_CL15_OpenedAndClosedAHundredTimes(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -298,7 +311,7 @@ func TestClose_CL15_OpenedAndClosedAHundredTimes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(w *world) {
 				var d dials
-				sdk := w.newSDK(append(tt.opts, d.dialer(w.srv.Dialer()))...)
+				sdk := w.newSDK(append(tt.opts, d.dialer(w.dial))...)
 				defer sdk.Close()
 				baseline := 0
 				for i := range 101 {
@@ -308,10 +321,10 @@ func TestClose_CL15_OpenedAndClosedAHundredTimes(t *testing.T) {
 					w.must(s.Close(w.Context()))
 					synctest.Wait()
 					if i == 0 {
-						baseline = runtime.NumGoroutine()
+						baseline = goroutines(w)
 					}
 				}
-				if n := runtime.NumGoroutine(); n > baseline {
+				if n := goroutines(w); n != baseline {
 					w.Errorf("%d goroutines after a hundred streams more than the first, which left %d", n, baseline)
 				}
 				if d.made.Load() != tt.made || d.open.Load() != tt.kept {

@@ -54,7 +54,7 @@ func TestRecovery_RC14_EveryEndReconnects(t *testing.T) {
 func TestGoAway_StreamsGoOn(t *testing.T) {
 	inBubble(t, func(w *world) {
 		var d dials
-		sdk := w.newSDK(zerobus.WithSharedConnection(), d.dialer(w.srv.Dialer()))
+		sdk := w.newSDK(zerobus.WithSharedConnection(), d.dialer(w.dial))
 		defer sdk.Close()
 		open := func() *zerobus.Stream {
 			s, err := sdk.CreateStream(w.Context(), zerobus.Table(table), auth)

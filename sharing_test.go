@@ -16,7 +16,7 @@ import (
 // sharers opens streams to tables of their own, over one connection.
 func sharers(w *world, d *dials, n int, opts ...zerobus.StreamOption) (*zerobus.SDK, []*zerobus.Stream) {
 	w.Helper()
-	sdk := w.newSDK(zerobus.WithSharedConnection(), d.dialer(w.srv.Dialer()))
+	sdk := w.newSDK(zerobus.WithSharedConnection(), d.dialer(w.dial))
 	streams := make([]*zerobus.Stream, n)
 	for i := range streams {
 		var err error
@@ -130,9 +130,9 @@ func TestSharing_TwoHundredStreamsAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(w *world) {
 				const streams, each = 200, 20
-				w.srv.Otherwise(zerobustest.Accept(zerobustest.AckAllAfter(10*ms), zerobustest.On(7, zerobustest.Wait(time.Second), zerobustest.End())))
+				w.srv.Otherwise(zerobustest.Accept(zerobustest.AckAll(), zerobustest.On(7, zerobustest.Wait(time.Second), zerobustest.End())))
 				var d dials
-				sdk := w.newSDK(append(opts, d.dialer(w.srv.Dialer()))...)
+				sdk := w.newSDK(append(opts, d.dialer(w.dial))...)
 				defer sdk.Close()
 				var wg sync.WaitGroup
 				for i := range streams {
@@ -186,7 +186,7 @@ func TestSharing_SDKIsClosedUnderMany(t *testing.T) {
 				}
 				w.srv.Otherwise(zerobustest.Silent())
 				var d dials
-				sdk := w.newSDK(append(opts, d.dialer(w.srv.Dialer()))...)
+				sdk := w.newSDK(append(opts, d.dialer(w.dial))...)
 				var wg sync.WaitGroup
 				for range 60 {
 					wg.Go(func() {

@@ -23,6 +23,7 @@ type simPlan struct {
 	slowEvery                              int // every so many calls of a callback take slow; 0 for none
 	slow                                   time.Duration
 	meddling                               bool // callbacks call methods
+	extra                                  int  // records that they ingest, beyond the limits
 	hooks                                  bool
 	shared                                 bool  // WithSharedConnection
 	headers                                []int // what becomes of the n-th call of the headers provider, see simHeaders
@@ -244,7 +245,10 @@ func newSimPlan(seed uint64) *simPlan {
 	if chance(r, 20) {
 		p.slowEvery, p.slow = 1+r.IntN(8), coarse(r, pick(r, 50*ms, time.Second, 10*time.Second))
 	}
-	p.meddling = chance(r, 30)
+	if p.meddling = chance(r, 30); p.meddling {
+		p.extra = r.IntN(4)
+		p.calls += p.extra
+	}
 	p.hooks = chance(r, 50)
 	p.shared = chance(r, 15)
 	if chance(r, 6) {
@@ -399,12 +403,27 @@ func (p *simPlan) quiet() bool {
 	return len(p.conns) == 0 && p.rest == restBenign && len(p.headers) == 0 && p.slowReader == 0 && !poison && p.closeIn == 0 && p.closing != closeSDK
 }
 
+// patient reports whether Close waits long enough for all callbacks, so that none comes after it.
+func (p *simPlan) patient() bool {
+	most := ms
+	switch {
+	case p.slowEvery > 0 && (p.ackHandler || p.rejectHandler): // of calls without number
+		return false
+	case p.slowEvery > 0:
+		most += 3 * p.slow // the one that runs, one for what is acknowledged, one for the rest
+	}
+	if p.meddling {
+		most += time.Second
+	}
+	return p.settings.CallbackTimeout > most && p.closing != closeCallback
+}
+
 // String tells the plan in lines.
 func (p *simPlan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "settings %+v\n", p.settings)
-	fmt.Fprintf(&b, "ack callback %v, ack handler %v, reject handler %v, every %d. call takes %v, meddling %v\n",
-		p.ackCallback, p.ackHandler, p.rejectHandler, p.slowEvery, p.slow, p.meddling)
+	fmt.Fprintf(&b, "ack callback %v, ack handler %v, reject handler %v, every %d. call takes %v, meddling %v with %d records\n",
+		p.ackCallback, p.ackHandler, p.rejectHandler, p.slowEvery, p.slow, p.meddling, p.extra)
 	fmt.Fprintf(&b, "hooks %v, shared connection %v, headers %v, validator %v, reads a record in %v\n",
 		p.hooks, p.shared, p.headers, p.validate, p.slowReader)
 	for i, ops := range p.producers {

@@ -230,7 +230,7 @@ func (w *simWorld) judgeInflight(c *zerobustest.Connection, l *simLink) {
 			}
 		}
 	}
-	if s := w.plan.settings; l.guess < 0 && calls > 1 && (records > s.MaxInflightRecords || size > s.MaxInflightBytes) {
+	if s := w.plan.settings; l.guess < 0 && w.plan.extra == 0 && calls > 1 && (records > s.MaxInflightRecords || size > s.MaxInflightBytes) {
 		w.fault("connection %d: %d records with %d bytes, of %d calls, are in flight", c.Number(), records, size, calls)
 	}
 }

@@ -1,7 +1,6 @@
 package zerobus_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -153,14 +152,17 @@ type simWorld struct {
 	telling atomic.Int32 // callbacks that run
 	tried   atomic.Int32 // calls of the headers provider
 
+	// The following are of callbacks, which are called one at a time. The judge reads them when nothing runs any more.
+	extra    []*simCall // what they have ingested
+	infos    []zerobus.AckInfo
+	handled  []simHandled
+	rejected []zerobus.Rejected
+
 	mu sync.Mutex
 	// The following are guarded by mu.
 	story      []simEvent
 	links      []*simLink // by number of the connection
 	calls      int        // of callbacks
-	infos      []zerobus.AckInfo
-	handled    []simHandled
-	rejected   []zerobus.Rejected
 	watches    []*simWatch
 	states     []zerobus.State
 	closing    int           // calls of Close that have begun
@@ -168,55 +170,6 @@ type simWorld struct {
 	firstClose time.Duration // when it returned first; -1 before
 	sdkClosed  bool
 	hooked     simHooked
-}
-
-// simCall is an ingest call.
-type simCall struct {
-	records [][]byte
-	poison  bool
-	ack     zerobus.Ack
-	err     error
-	told    simOutcome // by a Wait
-	at      int        // the place of its first record among all; set by the judge
-}
-
-// simHandled is a call of an AckHandler.
-type simHandled struct {
-	offset int64
-	err    error
-}
-
-// simWatch is a function given to OnDone.
-type simWatch struct {
-	offset  int64
-	calls   int
-	err     error
-	stopped bool // in time
-}
-
-// simOutcome is what has become of a call.
-type simOutcome int
-
-const (
-	outcomeUnknown simOutcome = iota
-	outcomeAcked
-	outcomeRejected
-	outcomeUnacked
-)
-
-func (o simOutcome) String() string {
-	return [...]string{"pending", "acknowledged", "rejected", "unacknowledged"}[o]
-}
-
-// outcomeOf tells what an error says about a record whose fate is known.
-func outcomeOf(err error) simOutcome {
-	switch {
-	case err == nil:
-		return outcomeAcked
-	case errors.Is(err, zerobus.ErrRejected):
-		return outcomeRejected
-	}
-	return outcomeUnacked
 }
 
 // simEvent is a line of the story. It becomes text only when somebody reads it.
@@ -433,381 +386,55 @@ func (w *simWorld) close(within time.Duration) {
 	}
 }
 
-// produce is one producer.
-func (w *simWorld) produce(number int) {
-	who := fmt.Sprint("producer ", number)
-	var done []*simCall // that returned an ack
-	shut := false       // an ingest call has found the stream closed
-	for i, op := range w.plan.producers[number] {
-		time.Sleep(op.pause)
-		var about *simCall
-		if n := len(done); n > 0 {
-			about = done[max(0, n-1-op.back)]
-		}
-		switch {
-		case op.kind.ingests():
-			call := w.newCall(number, i, op)
-			w.ingest(who, call, op)
-			w.producers[number] = append(w.producers[number], call)
-			switch {
-			case call.err == nil && shut && len(call.records) > 0:
-				w.fault("%s: op %d was taken after one that the closed stream had refused", who, i)
-			case call.err == nil && len(call.records) > 0:
-				done = append(done, call)
-			case errors.Is(call.err, zerobus.ErrStreamClosed):
-				shut = true
-			}
-		case op.kind == opFlush:
-			w.flush(who, op.bound, done)
-		case op.kind == opInvalid:
-			_, err := w.stream.Ingest(context.Background(), zerobus.JSONString("\xff"))
-			_, err2 := w.stream.TryIngest(zerobus.ProtoBytes([]byte("x")))
-			if !errors.Is(err, zerobus.ErrInvalidArgument) || !errors.Is(err2, zerobus.ErrInvalidArgument) {
-				w.fault("%s: ingested what is invalid: %v, %v", who, err, err2)
-			}
-			w.saw("an invalid record")
-		case about == nil:
-		case op.kind == opWait, op.kind == opWaitForOffset:
-			w.wait(who, op, about)
-		case op.kind == opOnDone, op.kind == opOnDoneStop:
-			w.watch(who, op, about)
-		}
-	}
-	w.note(who, "done")
-}
+// simCoverage counts what was seen, so that a simulation in which nothing happens does not pass.
+type simCoverage map[string]int
 
-// newCall makes records that no other call has.
-func (w *simWorld) newCall(producer, op int, o simOp) *simCall {
-	call := &simCall{poison: o.poison}
-	for i := range o.records {
-		poison := ""
-		if o.poison && i == o.records/2 {
-			poison = `,"poison":1`
-		}
-		call.records = append(call.records, fmt.Appendf(nil, `{"p":%d,"op":%d,"i":%d%s,"x":"%s"}`, producer, op, i, poison, strings.Repeat("x", o.size)))
-	}
-	return call
-}
-
-func poisonous(rec []byte) bool {
-	return bytes.Contains(rec[:min(len(rec), 60)], []byte(`"poison"`))
-}
-
-func (w *simWorld) ingest(who string, call *simCall, op simOp) {
-	ctx, cancel := bound(op.bound)
-	defer cancel()
-	began := time.Now()
-	var batch []zerobus.Record
-	for _, r := range call.records {
-		batch = append(batch, zerobus.JSONBytes(slices.Clone(r)))
-	}
-	switch op.kind {
-	case opIngest:
-		call.ack, call.err = w.stream.Ingest(ctx, batch[0])
-	case opTryIngest:
-		call.ack, call.err = w.stream.TryIngest(batch[0])
-	default:
-		call.ack, call.err = w.stream.IngestBatch(ctx, batch)
-	}
-	w.note(who, "%v of %d: offset %d, %v", op.kind, len(call.records), call.ack.Offset(), call.err)
-	waited := time.Since(began)
-	switch err := call.err; {
-	case err == nil:
-		if waited > 0 {
-			w.saw("an ingest call that waited for room")
-		}
-		if len(batch) > w.plan.settings.MaxInflightRecords {
-			w.saw("a call larger than the limit in flight")
-		}
-	case errors.Is(err, zerobus.ErrStreamClosed):
-		w.saw("an ingest call on a closed stream")
-	case op.kind == opTryIngest && errors.Is(err, zerobus.ErrWouldBlock):
-		w.saw("would block")
-	case op.kind != opTryIngest && ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		w.saw("an ingest call whose context ended")
-	default:
-		w.fault("%s: %v: %v", who, op.kind, err)
-	}
-	if op.kind == opTryIngest && waited > 0 {
-		w.fault("%s: TryIngest has waited %v", who, waited)
-	}
-	if op.bound > 0 && waited > op.bound {
-		w.fault("%s: %v has waited %v; its context ended after %v", who, op.kind, waited, op.bound)
-	}
-}
-
-// flush checks that what a producer ingested before is settled when Flush says so.
-func (w *simWorld) flush(who string, within time.Duration, before []*simCall) {
-	ctx, cancel := bound(within)
-	defer cancel()
-	began := time.Now()
-	err := w.stream.Flush(ctx)
-	w.note(who, "Flush(%v): %v", within, err)
-	waited := time.Since(began)
-	switch limit := w.plan.settings.FlushTimeout; {
-	case err == nil:
-		for _, call := range before {
-			if !call.ack.IsDone() || outcomeOf(call.ack.Err()) == outcomeUnacked {
-				w.fault("%s: Flush has returned nil, and offset %d: done %v, %v", who, call.ack.Offset(), call.ack.IsDone(), call.ack.Err())
-			}
-		}
-	case errors.Is(err, zerobus.ErrStreamClosed): // first, since what ended it may be one of the following
-	case errors.Is(err, zerobus.ErrFlushTimeout):
-		w.saw("a flush timeout")
-		if waited != limit {
-			w.fault("%s: a flush timeout after %v", who, waited)
-		}
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		w.saw("a Flush whose context ended")
-	default:
-		w.fault("%s: Flush: %v", who, err)
-	}
-	if within > 0 && waited > within || waited > w.plan.settings.FlushTimeout {
-		w.fault("%s: Flush(%v) took %v", who, within, waited)
-	}
-}
-
-// wait waits for a call, and keeps what it was told for the judge.
-func (w *simWorld) wait(who string, op simOp, call *simCall) {
-	ctx, cancel := bound(op.bound)
-	defer cancel()
-	var err error
-	if op.kind == opWait {
-		err = call.ack.Wait(ctx)
-	} else {
-		err = w.stream.WaitForOffset(ctx, call.ack.Offset())
-	}
-	w.note(who, "%v(%v) %d: %v", op.kind, op.bound, call.ack.Offset(), err)
-	if err == nil || errors.Is(err, zerobus.ErrRejected) || errors.Is(err, zerobus.ErrStreamClosed) {
-		if !call.ack.IsDone() {
-			w.fault("%s: %v %d returned %v before it is done", who, op.kind, call.ack.Offset(), err)
-		}
-		told := outcomeOf(err)
-		if call.told != outcomeUnknown && call.told != told {
-			w.fault("%s: offset %d was %v, and is %v now", who, call.ack.Offset(), call.told, told)
-		}
-		call.told = told
-		w.saw("a wait to the end")
-		return
-	}
-	timeout := errors.Is(err, zerobus.ErrAckTimeout)
-	switch ended := ctx.Err(); {
-	case ended != nil && errors.Is(err, ended) && timeout == (ended == context.DeadlineExceeded):
-		w.saw("a " + op.kind.String() + " whose context ended")
-	case op.kind == opWaitForOffset && timeout:
-		w.saw("a WaitForOffset that took the flush timeout")
-	default:
-		w.fault("%s: %v: %v", who, op.kind, err)
-	}
-}
-
-// watch registers a function with OnDone, and may take it back.
-func (w *simWorld) watch(who string, op simOp, call *simCall) {
-	watch := &simWatch{offset: call.ack.Offset()}
-	w.mu.Lock()
-	w.watches = append(w.watches, watch)
-	w.mu.Unlock()
-	stop := call.ack.OnDone(func(offset int64, err error) {
-		w.mu.Lock()
-		watch.calls++
-		watch.err = err
-		w.mu.Unlock()
-		if offset != watch.offset {
-			w.fault("OnDone of %d was told about %d", watch.offset, offset)
-		}
-		if !call.ack.IsDone() || outcomeOf(call.ack.Err()) != outcomeOf(err) {
-			w.fault("OnDone of %d was told %v, the ack says done %v, %v", offset, err, call.ack.IsDone(), call.ack.Err())
-		}
-	})
-	if op.kind == opOnDone {
-		return
-	}
-	time.Sleep(max(0, op.bound))
-	stopped := stop()
-	w.mu.Lock()
-	watch.stopped = stopped
-	w.mu.Unlock()
-	w.note(who, "OnDone %d taken back: %v", watch.offset, stopped)
-	if stopped {
-		w.saw("an OnDone that was stopped")
-	} else {
-		w.saw("an OnDone that was stopped too late")
-	}
-	if stop() {
-		w.fault("OnDone was taken back twice")
-	}
-}
-
-// options are the stream's settings with the functions.
-func (w *simWorld) options() []zerobus.StreamOption {
-	p := w.plan
-	opts := []zerobus.StreamOption{zerobus.WithStreamSettings(p.settings)}
-	if p.ackCallback {
-		opts = append(opts, zerobus.WithAckCallback(func(info zerobus.AckInfo) {
-			w.callback("ack callback", func() {
-				w.note("callback", "%d to %d: %v", info.First, info.Last, info.Err)
-				w.infos = append(w.infos, info)
-			})
-		}))
-	}
-	if p.ackHandler {
-		handle := func(offset int64, err error) {
-			w.callback("ack handler", func() { w.handled = append(w.handled, simHandled{offset, err}) })
-		}
-		opts = append(opts, zerobus.WithAckHandler(zerobus.AckHandler{
-			OnAck:   func(offset int64) { handle(offset, nil) },
-			OnError: func(offset int64, err error) { handle(offset, errors.Join(err)) },
-		}))
-	}
-	if p.rejectHandler {
-		opts = append(opts, zerobus.WithRejectHandler(func(r zerobus.Rejected) {
-			w.callback("reject handler", func() {
-				w.note("callback", "rejected %d: %v", r.Offset, r.Err)
-				w.rejected = append(w.rejected, r)
-			})
-		}))
-	}
-	return opts
-}
-
-// callback is what all callbacks do. record is called by one at a time: that is what is promised.
-func (w *simWorld) callback(what string, record func()) {
-	if n := w.telling.Add(1); n > 1 {
-		w.fault("%s: %d callbacks at a time", what, n)
-	}
-	defer w.telling.Add(-1)
-	record()
-	w.mu.Lock()
-	w.calls++
-	n, closed := w.calls, w.firstClose
-	w.mu.Unlock()
-	p := w.plan
-	if patient := p.settings.CallbackTimeout > ms && !(p.meddling && p.settings.CallbackTimeout < time.Second); closed >= 0 && patient && p.slowEvery == 0 && p.closing != closeCallback {
-		w.fault("%s: called after Close has returned", what)
-	}
-	if p.slowEvery > 0 && n%p.slowEvery == 0 {
-		w.saw("a slow callback")
-		time.Sleep(p.slow)
-	}
-	if p.meddling {
-		w.meddle(n)
-	}
-	if p.closing == closeCallback && n == 3 {
-		w.saw("a Close in a callback")
-		w.close(p.closeIn)
-	}
-}
-
-// meddle calls methods within a callback.
-func (w *simWorld) meddle(n int) {
-	s := w.stream
-	switch n % 4 {
-	case 0:
-		ctx, cancel := bound(ms)
-		defer cancel()
-		s.Flush(ctx)
-	case 1:
-		state := s.State()
-		left, err := s.Unacked()
-		if over := state == zerobus.StateClosed || state == zerobus.StateFailed; over && err != nil || err != nil && !errors.Is(err, zerobus.ErrInvalidState) {
-			w.fault("Unacked in a callback, in state %v: %d, %v", state, len(left), err)
-		}
-	case 2:
-		if err := s.Err(); err != nil && !errors.Is(err, zerobus.ErrStreamFailed) {
-			w.fault("Err in a callback: %v", err)
+func (c simCoverage) merge(o simCoverage) {
+	for name, n := range o {
+		if strings.HasSuffix(name, "at most") {
+			c[name] = max(c[name], n)
+		} else {
+			c[name] += n
 		}
 	}
 }
 
-// What becomes of a call of the headers provider.
-const (
-	headersGood = iota
-	headersFail
-	headersSlow
-	headersTerminal
-)
-
-func (w *simWorld) headers(ctx context.Context) ([]zerobus.Header, error) {
-	n := int(w.tried.Add(1)) - 1
-	if n < len(w.plan.headers) {
-		switch w.plan.headers[n] {
-		case headersFail:
-			w.saw("headers that failed")
-			return nil, errors.New("no token today")
-		case headersSlow:
-			select {
-			case <-time.After(time.Duration(n+1) * 3 * time.Second):
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
-		case headersTerminal:
-			return nil, fmt.Errorf("no token ever: %w", zerobus.ErrNonRetriable)
-		}
+func (c simCoverage) String() string {
+	var b strings.Builder
+	names := make([]string, 0, len(c))
+	for name := range c {
+		names = append(names, name)
 	}
-	return auth, nil
-}
-
-// simLog puts the SDK's log into the story.
-type simLog struct{ w *simWorld }
-
-func (l simLog) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
-func (l simLog) WithAttrs([]slog.Attr) slog.Handler               { return l }
-func (l simLog) WithGroup(string) slog.Handler                    { return l }
-
-func (l simLog) Handle(_ context.Context, r slog.Record) error {
-	var attrs []slog.Attr
-	r.Attrs(func(a slog.Attr) bool {
-		attrs = append(attrs, a)
-		return true
-	})
-	l.w.note("sdk", "%s %v", r.Message, attrs)
-	if strings.Contains(r.Message, "panicked") {
-		l.w.fault("%s: %v", r.Message, attrs)
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprintf(&b, "%9d  %s\n", c[name], name)
 	}
-	return nil
+	return b.String()
 }
 
-// simHooked is what hooks have told.
-type simHooked struct {
-	kept   int              // records that were unacknowledged when the stream was closed; -1 before, and without a connection
-	acked  int              // records
-	before map[string]int   // acked when a connection was opened, by its id
-	sent   map[string][]int // records of each message that was handed to the transport, by the connection's id
-}
+// simEverything is what ten thousand seeds have seen, each of it often enough not to be missed by chance.
+var simEverything = []string{
+	"acknowledged records", "rejected records", "unacknowledged records", "records that were durable twice", "messages of several calls",
 
-// simHook counts.
-type simHook struct{ w *simWorld }
+	"a stream that could not be created", "a stream that ended well", "a stream that gave up", "a stream that failed for good",
+	"a stream that failed without another try", "a stream that failed because of a record",
+	"a stream that failed because of an ack timeout", "a stream that was closed with something unacknowledged",
+	"an SDK that was closed with something unacknowledged",
 
-func (h simHook) OnConnect(e zerobus.ConnectEvent) {
-	h.w.mu.Lock()
-	defer h.w.mu.Unlock()
-	h.w.hooked.before[e.StreamID] = h.w.hooked.acked
-}
+	"reconnects", "reason closed", "reason ended", "reason headers", "reason protocol_error", "reason rejected", "reason rotated",
+	"reason unresponsive", "reason Unavailable", "reason InvalidArgument", "reason PermissionDenied",
 
-func (h simHook) OnDisconnect(e zerobus.DisconnectEvent) {
-	h.w.saw("reason " + e.Reason)
-	if e.Reason == zerobus.ReasonClosed {
-		h.w.mu.Lock()
-		h.w.hooked.kept = e.Unacked
-		h.w.mu.Unlock()
-	}
-	switch {
-	case e.Reason == zerobus.ReasonUnresponsive && e.StreamID == "":
-		h.w.saw("a handshake that got no answer")
-	case e.Reason == zerobus.ReasonUnresponsive:
-		h.w.saw("an ack timeout")
-	}
-	h.w.note("hook", "disconnect %+v", e)
-}
+	"a flush timeout", "a flush timeout of Close", "a Close whose context ended", "a Flush whose context ended",
+	"a Wait whose context ended", "a WaitForOffset whose context ended", "a WaitForOffset that took the flush timeout",
+	"a handshake that got no answer", "an ack timeout", "an ingest call whose context ended", "a wait to the end",
 
-func (h simHook) OnSend(e zerobus.SendEvent) {
-	h.w.mu.Lock()
-	defer h.w.mu.Unlock()
-	h.w.hooked.sent[e.StreamID] = append(h.w.hooked.sent[e.StreamID], e.Records)
-}
+	"would block", "a call larger than the limit in flight", "an ingest call that waited for room", "an ingest call on a closed stream",
+	"an invalid record", "headers that failed",
 
-func (h simHook) OnAck(e zerobus.AckEvent) {
-	h.w.mu.Lock()
-	defer h.w.mu.Unlock()
-	h.w.hooked.acked += e.Records
+	"a slow callback", "a Close in a callback", "an Ingest in a callback", "an OnDone that was called", "an OnDone that was stopped",
+	"an OnDone that was stopped too late",
+
+	"fault kill", "fault end", "fault fail", "fault terminal", "fault false refusal", "fault stop reading", "fault stall", "fault signal",
+	"fault signal now", "fault ack beyond", "fault ack next", "fault ack negative", "fault ack nothing", "fault garbage", "fault goaway",
+	"an ack that came twice or went back", "acks after the half-close", "a half-close without an end",
 }
