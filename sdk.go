@@ -354,4 +354,13 @@ func (s *Stream) pipe(op string) (*pipeline, error) {
 	return s.p, nil
 }
 
+// pipeFor is pipe for a call with a context, which must be one.
+func (s *Stream) pipeFor(ctx context.Context, op string) (*pipeline, error) {
+	p, err := s.pipe(op)
+	if err == nil && ctx == nil {
+		err = newError(op, p.table.Name, ErrInvalidArgument, errNilContext)
+	}
+	return p, err
+}
+
 var errNoStream = errors.New("the stream is nil or the zero Stream; make it with CreateStream")

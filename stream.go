@@ -20,12 +20,9 @@ import (
 // stream. While the stream recovers, records are accepted and kept.
 func (s *Stream) Ingest(ctx context.Context, rec Record) (Ack, error) {
 	const op = "ingest"
-	p, err := s.pipe(op)
-	switch {
-	case err != nil:
+	p, err := s.pipeFor(ctx, op)
+	if err != nil {
 		return Ack{}, err
-	case ctx == nil:
-		return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, errNilContext)
 	}
 	return p.ingest(ctx, &rec, true)
 }
@@ -56,12 +53,9 @@ func (s *Stream) TryIngest(rec Record) (Ack, error) {
 // No records are no call: the Ack is the zero Ack, and nothing is sent.
 func (s *Stream) IngestBatch(ctx context.Context, recs []Record) (Ack, error) {
 	const op = "ingest batch"
-	p, err := s.pipe(op)
-	switch {
-	case err != nil:
+	p, err := s.pipeFor(ctx, op)
+	if err != nil {
 		return Ack{}, err
-	case ctx == nil:
-		return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, errNilContext)
 	}
 	return p.ingestBatch(ctx, recs)
 }
@@ -72,12 +66,9 @@ func (s *Stream) IngestBatch(ctx context.Context, recs []Record) (Ack, error) {
 // stream is as usable after the first two as it was before. On an ended stream Flush returns nil if everything is settled.
 func (s *Stream) Flush(ctx context.Context) error {
 	const op = "flush"
-	p, err := s.pipe(op)
-	switch {
-	case err != nil:
+	p, err := s.pipeFor(ctx, op)
+	if err != nil {
 		return err
-	case ctx == nil:
-		return newError(op, p.table.Name, ErrInvalidArgument, errNilContext)
 	}
 	return p.flush(ctx, op, false)
 }
@@ -87,12 +78,9 @@ func (s *Stream) Flush(ctx context.Context) error {
 // never issued is an ErrInvalidArgument.
 func (s *Stream) WaitForOffset(ctx context.Context, offset int64) error {
 	const op = "wait for offset"
-	p, err := s.pipe(op)
-	switch {
-	case err != nil:
+	p, err := s.pipeFor(ctx, op)
+	if err != nil {
 		return err
-	case ctx == nil:
-		return newError(op, p.table.Name, ErrInvalidArgument, errNilContext)
 	}
 	if next := p.next(); offset < 0 || offset >= next {
 		e := invalid(op, p.table.Name, "offset %d was not issued; the next one is %d", offset, next)
@@ -113,12 +101,9 @@ func (s *Stream) WaitForOffset(ctx context.Context, offset int64) error {
 // first and return the same; later ones return nil.
 func (s *Stream) Close(ctx context.Context) error {
 	const op = "close"
-	p, err := s.pipe(op)
-	switch {
-	case err != nil:
+	p, err := s.pipeFor(ctx, op)
+	if err != nil {
 		return err
-	case ctx == nil:
-		return newError(op, p.table.Name, ErrInvalidArgument, errNilContext)
 	}
 	return p.close(ctx)
 }
