@@ -207,14 +207,18 @@ func TestAcks_AK10_FaultyAckLeadsToRecovery(t *testing.T) {
 			inBubble(t, func(w *world) {
 				w.srv.Script(zerobustest.Accept(zerobustest.On(2, fault, zerobustest.Hang())))
 				s := w.open(one()...)
+				start := time.Now()
 				acks := w.ingest(s, 0, 3)
 				time.Sleep(ms)
+				synctest.Wait()
+				wantState(w, s, zerobus.StateRecovering)
 				for i, ack := range acks {
 					if ack.IsDone() {
 						w.Errorf("record %d is done by a faulty ack", i)
 					}
 				}
 				w.must(s.Flush(w.Context()))
+				w.took("the recovery", start, 2*time.Second, 2500*ms) // not only when the server counts as silent
 				wantRecords(w, "sent again", w.conns(2)[1].Records(), 0, 3)
 				w.must(s.Close(w.Context()))
 			})

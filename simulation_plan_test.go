@@ -38,6 +38,7 @@ type simPlan struct {
 	closing simClosing
 	closeAt time.Duration // of closings at a time
 	closeIn time.Duration // bound of the first Close; 0 for none, negative for a context that has ended
+	afterIt time.Duration // from the end of the stream to one more Close; negative for none
 }
 
 // simRest says what comes after the scripted connections.
@@ -265,6 +266,9 @@ func newSimPlan(seed uint64) *simPlan {
 	p.closing = pick(r, closeAfter, closeAfter, closeAfter, closeFlushed, closeFlushed, closeFlushed, closeAtTime, closeTwice, closeSDK, closeCallback)
 	p.closeAt = coarse(r, pick(r, 100*ms, 2*time.Second, 20*time.Second, time.Minute))
 	p.closeIn = pick(r, 0, 0, 0, -1, 10*ms, time.Second, 20*time.Second)
+	if p.afterIt = -1; chance(r, 30) {
+		p.afterIt = coarse(r, p.slow+1)
+	}
 	return p
 }
 
@@ -437,7 +441,7 @@ func (p *simPlan) String() string {
 		fmt.Fprintf(&b, "connection %d: %v\n", i, c)
 	}
 	fmt.Fprintf(&b, "further connections: %v\n", p.rest)
-	fmt.Fprintf(&b, "close %v: at %v, in %v\n", p.closing, p.closeAt, p.closeIn)
+	fmt.Fprintf(&b, "close %v: at %v, in %v; again after %v\n", p.closing, p.closeAt, p.closeIn, p.afterIt)
 	return b.String()
 }
 

@@ -304,6 +304,10 @@ func (w *simWorld) work() {
 				w.fault("the stream is closed, and nobody has closed it")
 			}
 		}
+		if p.afterIt >= 0 { // callbacks may still run
+			time.Sleep(p.afterIt)
+			w.close(0)
+		}
 	})
 	w.producers = make([][]*simCall, len(p.producers))
 	for i := range p.producers {
