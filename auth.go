@@ -43,6 +43,8 @@ func (h Header) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 // There must be an authorization header. x-databricks-zerobus-table-name is filled in when it is missing. More headers
 // may follow. ctx ends with the try's time, and [TargetFrom] tells which table it is for.
 //
+// It may be called concurrently: by streams that share it, and by the next try while a call goes on that does not heed ctx.
+//
 // An error counts as a failure to connect and is retried as such, unless it wraps [ErrNonRetriable], [ErrAuth] or
 // [ErrInvalidArgument].
 type HeadersProvider interface {

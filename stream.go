@@ -94,8 +94,9 @@ func (s *Stream) WaitForOffset(ctx context.Context, offset int64) error {
 
 // Close ends the stream: it takes no more records, waits like Flush for what is unacknowledged, and ends the connection.
 // When the wait ends early, because of ctx or the flush timeout, the stream is ended all the same, and what is
-// unacknowledged is in Unacked. When Close returns, nothing of the stream is running, but for a callback that takes
-// longer than [StreamSettings].CallbackTimeout.
+// unacknowledged is in Unacked. Afterwards, whatever ctx says, it waits for callbacks, for
+// [StreamSettings].CallbackTimeout at most, and half a second at most for the server to end the stream. When Close
+// returns, nothing of the stream is running, but for a callback that takes longer than that.
 //
 // Close returns why something is unacknowledged, or why the stream had failed. Calls at the same time wait for the
 // first and return the same; later ones return nil.
