@@ -171,9 +171,9 @@ func (k *SDK) CreateStream(ctx context.Context, table TableProperties, auth Auth
 // for as long as ctx allows, where the limits of unacknowledged records make it wait; it does not wait for the
 // acknowledgements of the rest.
 //
-// The new stream counts its offsets from 0, and callbacks are told those. After an error old is as it was, and the call may be repeated; the server may
-// then have some records twice. A stream that was recreated cannot be recreated again, which would ingest everything
-// twice: that, and an old stream that has not ended, is an ErrInvalidState.
+// The new stream counts its offsets from 0, and callbacks are told those. After an error old is as it was, and the call may
+// be repeated; the server may then have some records twice. A stream that was recreated cannot be recreated again, which
+// would ingest everything twice: that, and an old stream that has not ended, is an ErrInvalidState.
 func (k *SDK) RecreateStream(ctx context.Context, old *Stream, opts ...StreamOption) (_ *Stream, err error) {
 	const op = "recreate stream"
 	p, err := old.pipe(op)

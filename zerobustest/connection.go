@@ -236,6 +236,10 @@ func (c *Connection) take(b []byte) error {
 		return c.refuse(r.Offset, err)
 	}
 	c.server.mu.Lock()
+	if c.done { // while the records were validated: nothing becomes durable any more
+		c.server.mu.Unlock()
+		return nil
+	}
 	c.requests = append(c.requests, request)
 	c.settle()
 	c.server.tell()

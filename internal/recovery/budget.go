@@ -71,14 +71,15 @@ func (b *Budget) Decide(f Failure, random float64) Decision {
 	if !f.Rotated || !cleared {
 		b.failures++
 	}
-	if !b.Policy.Enabled || b.failures > b.Policy.Retries || !Retriable(f.Err) {
+	asked := f.Rotated && b.failures == 1 // the server wants another connection: that is no failure, unless it repeats
+	if !b.Policy.Enabled || b.failures > b.Policy.Retries && !asked || !Retriable(f.Err) {
 		return Decision{}
 	}
 	d := Decision{Retry: true, Attempt: b.failures}
 	// A server that ends connection after connection must not be met as fast as it can end them, whatever it acknowledges
 	// in between: of two short lives in a row, the second is followed by a wait.
 	short := f.Lived < b.Policy.Backoff
-	free := b.failures == 1 && (f.Rotated || isPassing(f.Err))
+	free := asked || b.failures == 1 && isPassing(f.Err)
 	if !cleared && !free || short && b.hasty {
 		d.Wait = b.wait(random)
 	}

@@ -60,6 +60,12 @@ func TestBudget_Decide(t *testing.T) {
 		{"one that did not live long does not", policy, []Failure{short, short, short}, []Decision{again(1, 2*s), again(2, 4*s), giveUp}},
 		{"nor does a silent one", policy, []Failure{silent, silent, silent}, []Decision{again(1, 2*s), again(2, 4*s), giveUp}},
 		{"a rotation waits only when it repeats", policy, []Failure{rotated, rotated, rotated}, []Decision{again(1, 0), again(2, 4*s), giveUp}},
+		{
+			"a rotation needs no retries, once",
+			Policy{Enabled: true, Backoff: s},
+			[]Failure{rotated, rotated},
+			[]Decision{again(1, 0), giveUp},
+		},
 		{"a rotation after progress is free", Policy{Enabled: true}, []Failure{{Err: errLost, Rotated: true, Progress: true}}, []Decision{again(0, 0)}},
 	}
 	for _, tt := range tests {

@@ -9,6 +9,8 @@
 // servers end idle streams as a matter of routine. Merely connecting does not: a server that accepts streams and then
 // drops them would be tried for ever.
 //
+// A rotation that the server asked for is replaced even without a retry left, once in a row.
+//
 // # The wait
 //
 // A connection that cleared the count is replaced at once; but of two in a row that lived for less than the backoff, the
