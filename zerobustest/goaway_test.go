@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 )
@@ -85,6 +86,7 @@ func TestGoAwayMovesNewStreamsToNewConnections(t *testing.T) {
 		if n := tap.count(); n != 1 {
 			t.Fatalf("%d connections for two streams before GOAWAY", n)
 		}
+		waitUntilReady(t, first.conn)
 		s.GoAway()
 		if !first.conn.WaitForStateChange(testContext(t), connectivity.Ready) {
 			t.Fatal("the channel has not heard of it")
@@ -125,6 +127,17 @@ func TestGoAwayMovesNewStreamsToNewConnections(t *testing.T) {
 	})
 	t.Run("sockets", func(t *testing.T) { test(t, false) })
 	t.Run("TLS", func(t *testing.T) { test(t, false, TLS()) })
+}
+
+// waitUntilReady returns once the channel says that it is ready, which may be after its first stream has begun: gRPC
+// publishes the connection before the state.
+func waitUntilReady(t *testing.T, conn *grpc.ClientConn) {
+	t.Helper()
+	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
+		if !conn.WaitForStateChange(testContext(t), state) {
+			t.Fatalf("the channel is %v; want READY", state)
+		}
+	}
 }
 
 func TestGoAwayInAScript(t *testing.T) {
