@@ -124,8 +124,9 @@ type StreamOption func(*StreamSettings)
 // with [WithStreamSettings].
 type StreamSettings struct {
 	// MaxInflightRecords and MaxInflightBytes bound what is ingested and not acknowledged: ingest calls wait for room.
-	// Bytes count the encoded records and their framing. A call that is larger than a bound is admitted when nothing
-	// is in flight. Memory can be up to twice the bytes, when records are large.
+	// Bytes count the encoded records, their framing, and what large records leave unused of the memory that they are
+	// in, so they bound the stream's memory but for a few MiB. A call that is larger than a bound is admitted when
+	// nothing is in flight.
 	// Defaults: 50,000 and 64 MiB. Both are at least 1.
 	MaxInflightRecords int
 	MaxInflightBytes   int

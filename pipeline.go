@@ -51,9 +51,13 @@ type pipeline struct {
 
 	callbacks *callbacks
 
+	_ [64]byte // what every append writes is no neighbour of what every append reads
+
 	mu         sync.Mutex // guards the following
-	win        *window.Window
+	shut       bool       // no more records are taken
+	idle       bool       // the connection's sender sleeps, and must be woken
 	room       room
+	win        window.Window
 	settling   settling
 	rejects    rejects
 	watchers   []*stateWatcher
@@ -62,14 +66,12 @@ type pipeline struct {
 	recreated  bool      // by RecreateStream
 	state      State     // without FLUSHING, which is OPENED with flushes
 	flushes    int       // Flush and Close calls that wait
-	shut       bool      // no more records are taken
 	over       bool      // the stream has ended; state is final
 	cause      error     // why it ended; nil for a clean end
 	closing    *closing
 	id         string
 	link       *conn.Conn // the connection; nil while there is none
 	gen        uint64     // of the connection; 0 while there is none, not even one that is being opened
-	idle       bool       // the connection's sender sleeps, and must be woken
 	careful    bool       // messages are sent one at a time, to find one that was refused
 	paused     bool       // by a close signal: nothing is sent, acknowledgements still count
 	progressed bool       // the connection brought an acknowledgement
@@ -107,10 +109,10 @@ func newPipeline(ctx context.Context, op string, k *SDK, table TableProperties, 
 	case table.Descriptor != nil:
 		p.log.Warn("the descriptor of a table of JSON records is not used")
 	}
-	limits := batch.Limits{Bytes: cfg.MaxBatchBytes, Records: cfg.MaxBatchRecords}
-	p.win = window.New(
+	p.win.Init(
 		window.Limits{Records: cfg.MaxInflightRecords, Bytes: cfg.MaxInflightBytes},
-		batch.NewBuilder(&k.pool, limits))
+		batch.Limits{Bytes: cfg.MaxBatchBytes, Records: cfg.MaxBatchRecords},
+		&k.pool)
 
 	var err error
 	if p.channel, err = k.channel(); err != nil {
@@ -182,10 +184,9 @@ func (p *pipeline) end(err error) {
 	close(p.ended)
 }
 
-// enter returns with the lock held and room reserved for one call, or with an error. It waits for room in the queue when
-// block is set.
-func (p *pipeline) enter(ctx context.Context, op string, records, size int, block bool) error {
-	p.mu.Lock()
+// reserve reserves room for one call, or says why there is none. It waits for room in the queue when block is set. The
+// lock is held before, and after unless there is an error.
+func (p *pipeline) reserve(ctx context.Context, op string, records, size int, block bool) error {
 	switch {
 	case p.shut:
 		defer p.mu.Unlock()
@@ -199,7 +200,7 @@ func (p *pipeline) enter(ctx context.Context, op string, records, size int, bloc
 	return p.waitForRoom(ctx, op, records, size)
 }
 
-// waitForRoom is enter's wait. The lock is held before, and after unless there is an error.
+// waitForRoom is reserve's wait. The lock is held before, and after unless there is an error.
 func (p *pipeline) waitForRoom(ctx context.Context, op string, records, size int) error {
 	if p.callbacks.started && p.callbacks.within() {
 		// Room may be held by refused records that wait for this very goroutine.
@@ -231,38 +232,14 @@ func (p *pipeline) waitForRoom(ctx context.Context, op string, records, size int
 	return newError(op, p.table.Name, nil, context.Cause(ctx))
 }
 
-// leave releases the lock after an append, and wakes the sender if it sleeps.
-func (p *pipeline) leave() {
-	if !p.idle {
-		p.mu.Unlock()
-		return
-	}
+// wakeSender releases the lock and wakes the sender, which sleeps.
+func (p *pipeline) wakeSender() {
 	p.idle = false
 	link := p.link
 	p.mu.Unlock()
 	if link != nil {
 		link.Wake()
 	}
-}
-
-// append adds one record.
-func (p *pipeline) append(ctx context.Context, op string, rec []byte, size int, block bool) (Ack, error) {
-	if err := p.enter(ctx, op, 1, size, block); err != nil {
-		return Ack{}, err
-	}
-	offset := p.win.Append(rec, size)
-	p.leave()
-	return Ack{p: p, n: offset + 1}, nil
-}
-
-// appendBatch adds the framed records of one call.
-func (p *pipeline) appendBatch(ctx context.Context, op string, framed []byte, records int) (Ack, error) {
-	if err := p.enter(ctx, op, records, len(framed), true); err != nil {
-		return Ack{}, err
-	}
-	offset := p.win.AppendBatch(framed, records)
-	p.leave()
-	return Ack{p: p, n: offset + 1}, nil
 }
 
 // recreate marks the stream as recreated, or not. It reports whether that is a change.
@@ -503,7 +480,7 @@ func (p *pipeline) unacked(op string) (iter.Seq2[int64, []Record], error) {
 			for call := range r.Calls() {
 				recs = recs[:0]
 				for _, data := range call {
-					recs = append(recs, Record{typ: p.typ, data: data})
+					recs = append(recs, encodedRecord(p.typ, data))
 				}
 				if !yield(offset, recs) {
 					return

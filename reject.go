@@ -45,7 +45,7 @@ func (h host) refuse(err error) bool {
 	e.StreamID, e.Offset = h.id, dropped.First
 	r := rejection{Rejected{Offset: dropped.First, Err: e}, dropped.Records, dropped.Bytes}
 	for _, data := range records {
-		r.Records = append(r.Records, Record{typ: h.typ, data: data})
+		r.Records = append(r.Records, encodedRecord(h.typ, data))
 	}
 	h.rejects.add(r.Offset, e)
 	h.callbacks.rejected = append(h.callbacks.rejected, r)

@@ -3,11 +3,8 @@ package zerobus
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"slices"
-
-	"github.com/zerobus-go/zerobus/internal/wire"
 )
 
 // Ingest adds a record to the stream. It copies the record, so the caller may use its memory again, and returns without
@@ -19,12 +16,11 @@ import (
 // than 10 MiB - 64 KiB with its framing, or JSON that is not UTF-8 is an ErrInvalidArgument, and does no harm to the
 // stream. While the stream recovers, records are accepted and kept.
 func (s *Stream) Ingest(ctx context.Context, rec Record) (Ack, error) {
-	const op = "ingest"
-	p, err := s.pipeFor(ctx, op)
-	if err != nil {
+	if s == nil || s.p == nil || ctx == nil {
+		_, err := s.pipeFor(ctx, opIngest)
 		return Ack{}, err
 	}
-	return p.ingest(ctx, &rec, true)
+	return s.p.ingest(ctx, &rec, true)
 }
 
 // IngestAndWait is Ingest and [Ack.Wait] in one: it returns the record's offset once it is durable. It is the simple way
@@ -191,64 +187,6 @@ func (s *Stream) EachUnacked() (iter.Seq2[int64, []Record], error) {
 		return nil, err
 	}
 	return p.unacked(op)
-}
-
-// ingest is Ingest and TryIngest.
-func (p *pipeline) ingest(ctx context.Context, rec *Record, block bool) (Ack, error) {
-	const op = "ingest"
-	if rec.typ != p.typ {
-		return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, rec.wrongType(p.typ))
-	}
-	var data []byte
-	var err error
-	if rec.lazy {
-		enc := encoders.Get().(*encoder)
-		defer enc.free()
-		data, err = enc.encode(rec, p.table.message)
-	} else {
-		data, err = rec.encoded()
-	}
-	if err != nil {
-		return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, err)
-	}
-	size := wire.RecordSize(len(data))
-	if size > wire.MaxPayload {
-		return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, tooLarge(size))
-	}
-	return p.append(ctx, op, data, size, block)
-}
-
-// ingestBatch frames the records outside the lock, which is then held for one copy, however many there are.
-func (p *pipeline) ingestBatch(ctx context.Context, recs []Record) (Ack, error) {
-	const op = "ingest batch"
-	if len(recs) == 0 {
-		return Ack{}, p.accepting(op)
-	}
-	frame := encoders.Get().(*encoder)
-	defer frame.free()
-	enc := encoders.Get().(*encoder)
-	defer enc.free()
-	body := frame.buf[:0]
-	for i := range recs {
-		rec := &recs[i]
-		if rec.typ != p.typ {
-			return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, fmt.Errorf("record %d of the batch: %w", i, rec.wrongType(p.typ)))
-		}
-		data, err := enc.encode(rec, p.table.message)
-		if err != nil {
-			return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, fmt.Errorf("record %d of the batch: %w", i, err))
-		}
-		if size := len(body) + wire.RecordSize(len(data)); size > wire.MaxPayload {
-			return Ack{}, newError(op, p.table.Name, ErrInvalidArgument, tooLarge(size))
-		}
-		body = wire.AppendRecord(body, data)
-	}
-	frame.buf = body
-	return p.appendBatch(ctx, op, body, len(recs))
-}
-
-func tooLarge(size int) error {
-	return fmt.Errorf("a message of %d bytes or more would be refused by the server; at most %d go into one", size, wire.MaxPayload)
 }
 
 // errStillOpen is why a living stream tells nothing about unacknowledged records: they change while one looks.

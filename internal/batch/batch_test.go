@@ -9,13 +9,29 @@ import (
 	"github.com/zerobus-go/zerobus/internal/wire"
 )
 
+func newBuilder(pool *Pool, limits Limits) *Builder {
+	b := new(Builder)
+	b.Init(pool, limits)
+	return b
+}
+
+// commit appends the framed records of one call, sealing when they do not fit. It returns what was sealed.
+func commit(b *Builder, framed []byte, records int) (sealed Range) {
+	if !b.Ready(len(framed)) {
+		if !b.Fits(len(framed), records) {
+			sealed = b.Seal()
+			b.Grow(len(framed))
+		}
+		b.Prepare(len(framed))
+	}
+	copy(b.Space(len(framed))[:len(framed)], framed)
+	b.Commit(len(framed), records)
+	return sealed
+}
+
 // add appends a record, sealing when it does not fit, and returns what was sealed.
 func add(b *Builder, rec string) (sealed Range) {
-	if !b.Fits(wire.RecordSize(len(rec)), 1) {
-		sealed = b.Seal()
-	}
-	b.Append([]byte(rec))
-	return sealed
+	return commit(b, wire.AppendRecord(nil, []byte(rec)), 1)
 }
 
 func addBatch(b *Builder, recs ...string) (sealed Range) {
@@ -23,11 +39,7 @@ func addBatch(b *Builder, recs ...string) (sealed Range) {
 	for _, r := range recs {
 		framed = wire.AppendRecord(framed, []byte(r))
 	}
-	if !b.Fits(len(framed), len(recs)) {
-		sealed = b.Seal()
-	}
-	b.AppendBatch(framed, len(recs))
-	return sealed
+	return commit(b, framed, len(recs))
 }
 
 // show prints the calls of a range: records with spaces between them, calls with bars.
@@ -71,7 +83,7 @@ func TestBuilder_Seals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := NewBuilder(&Pool{}, tt.limits)
+			b := newBuilder(&Pool{}, tt.limits)
 			var got []string
 			records, offsets := 0, 0
 			ranges := append(tt.add(b), b.Seal())
@@ -105,7 +117,7 @@ func TestBuilder_UT03_CountsAndIteration(t *testing.T) {
 	if empty.Records() != 0 || empty.Offsets() != 0 || empty.Len() != 0 || empty.Body() != nil {
 		t.Errorf("the empty range has %d records, %d offsets, %d bytes", empty.Records(), empty.Offsets(), empty.Len())
 	}
-	b := NewBuilder(&Pool{}, Limits{Bytes: ChunkSize})
+	b := newBuilder(&Pool{}, Limits{Bytes: ChunkSize})
 	add(b, "a")
 	addBatch(b, "bb", "", "ccc")
 	add(b, "")
@@ -127,7 +139,7 @@ func TestBuilder_UT03_CountsAndIteration(t *testing.T) {
 }
 
 func TestBuilder_ARangeEndsWithItsChunk(t *testing.T) {
-	b := NewBuilder(&Pool{}, Limits{Bytes: ChunkSize})
+	b := newBuilder(&Pool{}, Limits{Bytes: ChunkSize})
 	add(b, "the chunk is not empty")
 	b.Seal()
 	big := strings.Repeat("x", ChunkSize/2)
@@ -146,7 +158,7 @@ func TestBuilder_ARangeEndsWithItsChunk(t *testing.T) {
 // A bound above the common size of chunks has larger chunks, and they are used again.
 func TestBuilder_LargeRanges(t *testing.T) {
 	pool := &Pool{}
-	b := NewBuilder(pool, Limits{Bytes: 3*ChunkSize - 1})
+	b := newBuilder(pool, Limits{Bytes: 3*ChunkSize - 1})
 	big := strings.Repeat("x", ChunkSize/2)
 	for range 5 {
 		if r := add(b, big); r.Records() > 0 {
@@ -163,7 +175,7 @@ func TestBuilder_LargeRanges(t *testing.T) {
 
 func TestBuilder_Split(t *testing.T) {
 	pool := &Pool{}
-	b := NewBuilder(pool, Limits{Bytes: ChunkSize})
+	b := newBuilder(pool, Limits{Bytes: ChunkSize})
 	var all []string
 	for i := range 7 {
 		if i%3 == 1 {
@@ -171,9 +183,9 @@ func TestBuilder_Split(t *testing.T) {
 			for k := range i {
 				framed = wire.AppendRecord(framed, []byte(fmt.Sprintf("%d.%d", i, k)))
 			}
-			b.AppendBatch(framed, i)
+			commit(b, framed, i)
 		} else {
-			b.Append([]byte(fmt.Sprint(i)))
+			commit(b, wire.AppendRecord(nil, []byte(fmt.Sprint(i))), 1)
 		}
 	}
 	r := b.Seal()
@@ -215,7 +227,7 @@ func TestBuilder_Split(t *testing.T) {
 
 func TestBuilder_LargeRecordHasAChunkOfItsOwn(t *testing.T) {
 	pool := &Pool{}
-	b := NewBuilder(pool, Limits{Bytes: ChunkSize})
+	b := newBuilder(pool, Limits{Bytes: ChunkSize})
 	add(b, "a")
 	first := add(b, strings.Repeat("x", 3*ChunkSize))
 	large := add(b, "b")
@@ -236,7 +248,7 @@ func TestBuilder_LargeRecordHasAChunkOfItsOwn(t *testing.T) {
 
 func TestRange_OnlyIsTheBareRecord(t *testing.T) {
 	for _, rec := range []string{"", "x", strings.Repeat("y", 127), strings.Repeat("z", 128), strings.Repeat("w", 100_000)} {
-		b := NewBuilder(&Pool{}, Limits{Bytes: ChunkSize})
+		b := newBuilder(&Pool{}, Limits{Bytes: ChunkSize})
 		add(b, rec)
 		r := b.Seal()
 		only, whole := r.Only(), r.Buffer()
@@ -254,7 +266,7 @@ func TestRange_OnlyIsTheBareRecord(t *testing.T) {
 // A chunk that a connection still reads must not be written again, also after its ranges were acknowledged elsewhere.
 func TestPool_ChunkReturnsAfterTheLastReader(t *testing.T) {
 	pool := &Pool{}
-	b := NewBuilder(pool, Limits{Bytes: ChunkSize})
+	b := newBuilder(pool, Limits{Bytes: ChunkSize})
 	add(b, "kept")
 	r := b.Seal()
 	reader := r.Buffer()
@@ -277,7 +289,7 @@ func TestPool_ChunkReturnsAfterTheLastReader(t *testing.T) {
 
 func TestPool_ChunkInUseIsNotFreed(t *testing.T) {
 	pool := &Pool{}
-	b := NewBuilder(pool, Limits{Bytes: ChunkSize})
+	b := newBuilder(pool, Limits{Bytes: ChunkSize})
 	for i := range 100 {
 		add(b, fmt.Sprint(i))
 		r := b.Seal()
@@ -286,15 +298,15 @@ func TestPool_ChunkInUseIsNotFreed(t *testing.T) {
 	if len(pool.free) != 0 {
 		t.Error("the builder's own chunk was freed")
 	}
-	if b.cur.live != 0 || b.cur.used == 0 {
-		t.Errorf("chunk with %d ranges, %d bytes", b.cur.live, b.cur.used)
+	if b.cur.live != 0 || b.used == 0 {
+		t.Errorf("chunk with %d ranges, %d bytes", b.cur.live, b.used)
 	}
 }
 
 func TestBuilder_CloseFreesWhatNothingNeeds(t *testing.T) {
 	for _, kept := range []bool{false, true} {
 		pool := &Pool{}
-		b := NewBuilder(pool, Limits{Bytes: ChunkSize})
+		b := newBuilder(pool, Limits{Bytes: ChunkSize})
 		b.Close() // nothing yet
 		add(b, "a")
 		r := b.Seal()
@@ -313,7 +325,7 @@ func TestBuilder_CloseFreesWhatNothingNeeds(t *testing.T) {
 
 func TestPool_ChunkThatIsLeftEmptyReturns(t *testing.T) {
 	pool := &Pool{}
-	b := NewBuilder(pool, Limits{Bytes: ChunkSize})
+	b := newBuilder(pool, Limits{Bytes: ChunkSize})
 	add(b, "a")
 	r := b.Seal()
 	b.Release(&r)
@@ -338,10 +350,10 @@ func TestPool_KeepsFewChunks(t *testing.T) {
 }
 
 func TestBuilder_AppendAllocatesNothing(t *testing.T) {
-	b := NewBuilder(&Pool{}, Limits{Bytes: ChunkSize})
-	rec := bytes.Repeat([]byte("x"), 100)
-	b.Append(rec)
-	if n := testing.AllocsPerRun(1000, func() { b.Append(rec) }); n != 0 {
+	b := newBuilder(&Pool{}, Limits{Bytes: ChunkSize})
+	rec := wire.AppendRecord(nil, bytes.Repeat([]byte("x"), 100))
+	commit(b, rec, 1)
+	if n := testing.AllocsPerRun(1000, func() { commit(b, rec, 1) }); n != 0 {
 		t.Errorf("%v allocations per record", n)
 	}
 }

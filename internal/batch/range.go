@@ -13,9 +13,8 @@ import (
 // Invariant: root is not freed while live > 0 or the builder appends to the chunk.
 type chunk struct {
 	root mem.Buffer
-	buf  []byte // the whole of it; buf[:used] is written and never changes again
-	used int
-	live int // ranges that are not released
+	buf  []byte // the whole of it
+	live int    // ranges that are not released
 }
 
 // A Group is the records of one batch call inside a range: Count records, from the record with index First.

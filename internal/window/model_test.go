@@ -61,7 +61,8 @@ func runModel(t *testing.T, r *rand.Rand) {
 		limits.Bytes = 8 << 20 // so that ranges meet the ends of chunks
 	}
 	pool := &batch.Pool{}
-	w := New(limits, batch.NewBuilder(pool, batch.Limits{Bytes: 1 + r.IntN(5_000), Records: r.IntN(10)}))
+	w := new(Window)
+	w.Init(limits, batch.Limits{Bytes: 1 + r.IntN(5_000), Records: r.IntN(10)}, pool)
 	o := &oracle{durable: -1}
 	var gen uint64
 	live := false
@@ -102,13 +103,7 @@ func runModel(t *testing.T, r *rand.Rand) {
 				w.Unreserve(count, len(framed))
 				continue
 			}
-			var got int64
-			if count == 1 && r.IntN(2) == 0 {
-				got = w.Append([]byte(call[0]), len(framed))
-			} else {
-				got = w.AppendBatch(framed, count)
-			}
-			if got != o.next {
+			if got := appendCall(w, framed, count); got != o.next {
 				t.Fatalf("step %d: offset %d; want %d", step, got, o.next)
 			}
 			o.next++

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zerobus-go/zerobus/internal/batch"
 	"github.com/zerobus-go/zerobus/internal/wire"
 )
 
@@ -22,7 +21,7 @@ func TestWindow_RefusedCallsAreFound(t *testing.T) {
 		acks := r.IntN(3)       // what the server does before it refuses: 0 acknowledges all, 1 some, 2 nothing
 		atOnce := 1 + r.IntN(8) // messages that the server has received when it decides
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			w := New(Limits{Records: 1_000_000, Bytes: 64 << 20}, batch.NewBuilder(&batch.Pool{}, batch.Limits{Bytes: batch.ChunkSize, Records: perRange}))
+			w := newWindow(Limits{Records: 1_000_000, Bytes: 64 << 20}, perRange)
 			var bad []int64
 			append1 := func(i int) {
 				isBad := r.IntN(15) == 0
@@ -36,7 +35,7 @@ func TestWindow_RefusedCallsAreFound(t *testing.T) {
 					framed = wire.AppendRecord(framed, []byte(text))
 				}
 				w.Reserve(n, len(framed))
-				offset := w.AppendBatch(framed, n)
+				offset := appendCall(w, framed, n)
 				if offset != int64(i) {
 					t.Fatalf("offset %d; want %d", offset, i)
 				}

@@ -13,7 +13,7 @@ import (
 // is kept.
 type Limits struct {
 	Records int // at least 1
-	Bytes   int // of records and framing; at least 1
+	Bytes   int // of memory: of records, of framing, and of what full chunks leave unused; at least 1
 }
 
 // AckError is an acknowledgement that a correct server does not send.
@@ -56,22 +56,27 @@ const (
 // kept is a range of the ring.
 type kept struct {
 	batch.Range
-	at    time.Time // when it was taken last
-	tries int       // how often it was taken
+	at     time.Time // when it was taken last
+	tries  int       // how often it was taken
+	wasted int       // bytes of its chunk that nothing is in, and nothing will be
 }
 
-// Window keeps ranges until they are acknowledged.
+// Window keeps ranges until they are acknowledged. It is used after Init.
 //
 // Invariants:
 //
 //	0 <= sent <= taken <= n, and taken-sent <= 1
 //	durable < next; the kept ranges hold the logical offsets durable+1 … next-1, in order
 //	suspects > 0 implies taken <= 1
-//	records and bytes are the sums over the kept ranges, the open one, and reservations: those that are not used yet,
-//	and those of dropped calls
+//	records and bytes are the sums over the kept ranges, with what they waste, the open one, and reservations: those
+//	that are not used yet, and those of dropped calls
 type Window struct {
-	limits  Limits
-	builder *batch.Builder
+	// What an append looks at stands together: producers on several processors share it.
+	limits         Limits
+	records, bytes int
+	unsettled      int   // records in the kept ranges and the open one
+	next           int64 // logical offset of the next call
+	builder        batch.Builder
 
 	ring []kept // its length is a power of two, or 0
 	head int    // of the oldest range in ring
@@ -86,16 +91,13 @@ type Window struct {
 	base  int64 // number of the oldest range; so many were released before
 	start int64 // base when the generation began
 
-	next    int64 // logical offset of the next call
 	durable int64 // all logical offsets up to and with this one are acknowledged or dropped; -1 at first
-
-	records, bytes int
-	unsettled      int // records in the kept ranges and the open one
 }
 
-// New returns an empty window.
-func New(limits Limits, builder *batch.Builder) *Window {
-	return &Window{limits: limits, builder: builder, held: -1, durable: -1}
+// Init makes an empty window, whose ranges have their own limits and take their memory from pool.
+func (w *Window) Init(limits Limits, ranges batch.Limits, pool *batch.Pool) {
+	*w = Window{limits: limits, held: -1, durable: -1}
+	w.builder.Init(pool, ranges)
 }
 
 // Reserve counts records and bytes as kept, if the limits allow them, and reports whether they do.
@@ -119,25 +121,31 @@ func (w *Window) Unreserve(records, bytes int) {
 	w.bytes -= bytes
 }
 
-// Append frames rec, whose framed size and one record are reserved, and returns its logical offset.
-func (w *Window) Append(rec []byte, size int) int64 {
-	if !w.builder.Fits(size, 1) {
-		w.seal()
+// Space returns an empty slice with a capacity of size bytes for the framed records of one call, for which they are
+// reserved. They are not kept before [Window.Commit]. The slice is good until the next call.
+func (w *Window) Space(size, records int) []byte {
+	if !w.builder.Ready(size) {
+		w.makeReady(size, records)
 	}
-	w.builder.Append(rec)
-	w.unsettled++
-	off := w.next
-	w.next++
-	return off
+	return w.builder.Space(size)
 }
 
-// AppendBatch keeps the framed records of one call together. Their bytes and number are reserved. It returns the call's
-// logical offset.
-func (w *Window) AppendBatch(framed []byte, records int) int64 {
-	if !w.builder.Fits(len(framed), records) {
+// makeReady makes Space for size bytes: in the open range, or in a new one.
+func (w *Window) makeReady(size, records int) {
+	if !w.builder.Fits(size, records) {
 		w.seal()
+		if wasted := w.builder.Grow(size); wasted > 0 { // it is memory that is held as long as the last range in it
+			w.at(w.n - 1).wasted = wasted
+			w.bytes += wasted
+		}
 	}
-	w.builder.AppendBatch(framed, records)
+	w.builder.Prepare(size)
+}
+
+// Commit keeps the framed records of one call together, which were written into the Space for them. It returns the call's
+// logical offset.
+func (w *Window) Commit(size, records int) int64 {
+	w.builder.Commit(size, records)
 	w.unsettled += records
 	off := w.next
 	w.next++
@@ -225,7 +233,7 @@ func (w *Window) Refuse(gen uint64) Refusal {
 		w.grow()
 	}
 	first, rest := w.builder.Split(&w.at(0).Range)
-	*w.at(0) = kept{Range: rest, tries: 1}
+	*w.at(0) = kept{Range: rest, tries: 1, wasted: w.at(0).wasted}
 	w.head = (w.head - 1) & (len(w.ring) - 1)
 	w.n++
 	w.base-- // no generation lives, so no wire offset depends on it
@@ -306,8 +314,10 @@ func (w *Window) settle(upTo int64) Progress {
 // release gives up the oldest ranges.
 func (w *Window) release(count int) {
 	for range count {
-		w.unsettled -= w.at(0).Records()
-		w.builder.Release(&w.at(0).Range)
+		k := w.at(0)
+		w.unsettled -= k.Records()
+		w.bytes -= k.wasted
+		w.builder.Release(&k.Range)
 		w.head = (w.head + 1) & (len(w.ring) - 1)
 	}
 	w.n -= count

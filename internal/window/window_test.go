@@ -12,8 +12,16 @@ import (
 	"github.com/zerobus-go/zerobus/internal/wire"
 )
 
+// appendCall keeps the framed records of one call, for which there is room.
+func appendCall(w *Window, framed []byte, records int) int64 {
+	copy(w.Space(len(framed), records)[:len(framed)], framed)
+	return w.Commit(len(framed), records)
+}
+
 func newWindow(limits Limits, perRange int) *Window {
-	return New(limits, batch.NewBuilder(&batch.Pool{}, batch.Limits{Bytes: batch.ChunkSize, Records: perRange}))
+	w := new(Window)
+	w.Init(limits, batch.Limits{Bytes: batch.ChunkSize, Records: perRange}, &batch.Pool{})
+	return w
 }
 
 // transcript runs a script of one word per step and returns what the window answered, a line each.
@@ -53,11 +61,7 @@ func transcript(w *Window, script string) string {
 				fmt.Fprint(&out, " full")
 				break
 			}
-			if len(recs) == 1 {
-				n = w.Append([]byte(recs[0]), len(framed))
-			} else {
-				n = w.AppendBatch(framed, len(recs))
-			}
+			n = appendCall(w, framed, len(recs))
 			fmt.Fprintf(&out, " %d", n)
 		case step == "begin":
 			gen = w.Begin()
@@ -281,13 +285,41 @@ func TestWindow_Transcripts(t *testing.T) {
 	}
 }
 
+// What large records leave unused of their chunks is memory, too: it counts as long as it is held.
+func TestWindow_WasteCounts(t *testing.T) {
+	const size, limit = 600_000, 8 << 20
+	rec := wire.AppendRecord(nil, make([]byte, size))
+	w := newWindow(Limits{Records: 1000, Bytes: limit}, 0)
+	gen := w.Begin()
+	n := 0
+	for ; w.Reserve(1, len(rec)); n++ {
+		appendCall(w, rec, 1)
+	}
+	if want := limit / batch.ChunkSize; n != want { // each has a chunk
+		t.Errorf("%d records are kept; want %d", n, want)
+	}
+	for range n {
+		w.Take(gen, time.Time{})
+		w.Sent(gen)
+	}
+	for i := range n {
+		if _, err := w.Ack(gen, int64(i)); err != nil {
+			t.Fatal(err)
+		}
+		records, bytes := w.Kept()
+		if want := max(0, records-1)*batch.ChunkSize + min(1, records)*len(rec); records != n-1-i || bytes != want {
+			t.Errorf("after ack %d: %d records and %d bytes are kept; want %d and %d", i, records, bytes, n-1-i, want)
+		}
+	}
+}
+
 // An error changes nothing: what was kept before is kept after.
 func TestWindow_BadAckChangesNothing(t *testing.T) {
 	w := newWindow(Limits{Records: 10, Bytes: 1000}, 1)
 	gen := w.Begin()
 	for _, r := range []string{"a", "b", "c"} {
 		w.Reserve(1, wire.RecordSize(1))
-		w.Append([]byte(r), wire.RecordSize(1))
+		appendCall(w, wire.AppendRecord(nil, []byte(r)), 1)
 	}
 	w.Take(gen, time.Time{})
 	w.Sent(gen)
@@ -336,7 +368,7 @@ func TestWindow_UT01_NoOffsetAtFirst(t *testing.T) {
 	}
 	for want := range int64(4) {
 		w.Reserve(1, wire.RecordSize(1))
-		if got := w.Append([]byte("a"), wire.RecordSize(1)); got != want || w.Next() != want+1 {
+		if got := appendCall(w, wire.AppendRecord(nil, []byte("a")), 1); got != want || w.Next() != want+1 {
 			t.Errorf("offset %d, next %d; want %d, %d", got, w.Next(), want, want+1)
 		}
 	}
@@ -377,7 +409,7 @@ func TestWindow_CC04_ProducersAndTakers(t *testing.T) {
 				for !w.Reserve(1, size) {
 					room.Wait()
 				}
-				offset := w.Append([]byte(rec), size)
+				offset := appendCall(w, wire.AppendRecord(nil, []byte(rec)), 1)
 				if _, twice := offsets[offset]; twice {
 					t.Errorf("offset %d is given twice", offset)
 				}

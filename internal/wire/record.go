@@ -45,9 +45,15 @@ const tagRecord = 1<<3 | byte(protowire.BytesType)
 
 // AppendRecord appends rec, framed as an element of a batch body, to dst.
 func AppendRecord(dst, rec []byte) []byte {
-	dst = append(dst, tagRecord)
-	dst = protowire.AppendVarint(dst, uint64(len(rec)))
-	return append(dst, rec...)
+	return append(AppendRecordHeader(dst, len(rec)), rec...)
+}
+
+// AppendRecordHeader appends what stands before a record of n bytes in a batch body.
+func AppendRecordHeader(dst []byte, n int) []byte {
+	if n < 1<<7 {
+		return append(dst, tagRecord, byte(n))
+	}
+	return protowire.AppendVarint(append(dst, tagRecord), uint64(n))
 }
 
 // RecordSize returns the bytes that [AppendRecord] appends for a record of n bytes.

@@ -1,0 +1,5 @@
+//go:build !race
+
+package zerobus
+
+const raceDetector = false
