@@ -55,6 +55,8 @@ func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 		Create:   h.create,
 		Owner:    h,
 		MaxPause: h.cfg.MaxPause,
+
+		BatchPause: h.cfg.BatchPause,
 	})
 	if err != nil {
 		return nil, h.channel.permanentFault(err)
@@ -184,6 +186,22 @@ func (h host) Take(gen uint64) (conn.Message, bool) {
 		return conn.Message{Offset: offset, Single: true, Body: r.Only()}, true
 	}
 	return conn.Message{Offset: offset, Body: r.Buffer()}, true
+}
+
+// smallMessage is the size from which on a message is not worth a pause: what it costs is no longer its number but its
+// bytes.
+const smallMessage = 16 << 10
+
+// Gathering reports whether a pause may make the next message larger: the last one had several records, so they come
+// faster than messages leave, and nobody waits for the end of the stream or of what it holds.
+func (h host) Gathering(gen uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if gen != h.gen || h.paused || h.careful || h.shut || h.flushes > 0 || h.message.Records < 2 {
+		return false
+	}
+	n := h.win.Gathering()
+	return 0 < n && n < smallMessage
 }
 
 // Sent settles an acknowledgement that came before the transport had returned.

@@ -270,7 +270,11 @@ func (p *pipeline) flush(ctx context.Context, op string, last bool) error {
 		return nil
 	}
 	p.change(func() { p.flushes++ })
+	link := p.link
 	p.mu.Unlock()
+	if p.cfg.BatchPause > 0 && link != nil {
+		link.Wake() // from a pause
+	}
 	defer func() {
 		p.mu.Lock()
 		if !last {

@@ -232,6 +232,7 @@ func newSimPlan(seed uint64) *simPlan {
 		MaxInflightBytes:   pick(r, 1, 400, 5_000, 64<<20, 64<<20, 64<<20, 64<<20, 64<<20),
 		MaxBatchBytes:      pick(r, 1, 200, 1_000, 1<<20, 1<<20, 1<<20),
 		MaxBatchRecords:    pick(r, 0, 0, 0, 1, 3, 10),
+		BatchPause:         pick(r, 0, 0, 0, 50*time.Microsecond, 20*ms),
 		Recovery:           !chance(r, 8),
 		RecoveryTimeout:    pick(r, 500*ms, 5*time.Second, 15*time.Second),
 		RecoveryBackoff:    pick(r, 0, 10*ms, 500*ms, 2*time.Second),

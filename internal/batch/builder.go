@@ -37,6 +37,9 @@ func (b *Builder) Init(pool *Pool, limits Limits) {
 // Open returns the number of records in the open range.
 func (b *Builder) Open() int { return b.open.records }
 
+// Len returns the bytes of the open range.
+func (b *Builder) Len() int { return b.open.Len() }
+
 // Ready reports whether the next call is known to fit, with size framed bytes, and Space may follow at once. Otherwise
 // Prepare comes first, and before it Seal and Grow unless it Fits.
 func (b *Builder) Ready(size int) bool { return b.used+size <= b.ready }

@@ -53,10 +53,14 @@ type Message struct {
 }
 
 // Owner is what a connection works for. Its methods are called with the connection's generation, from the sender (Take,
-// Sent) and from the receiver (Ack, CloseSignal), also after the owner has turned to a newer generation.
+// Gathering, Sent) and from the receiver (Ack, CloseSignal), also after the owner has turned to a newer generation.
 type Owner interface {
 	// Take returns the next message to send. When there is none, [Conn.Wake] must follow as soon as there is one.
 	Take(gen uint64) (Message, bool)
+
+	// Gathering reports whether the next message is small yet, and likely to grow. It is asked before Take where
+	// [Config].BatchPause is set.
+	Gathering(gen uint64) bool
 
 	// Sent says that the message taken last is in the transport's hands.
 	Sent(gen uint64) (drained bool)
@@ -77,6 +81,9 @@ type Config struct {
 	Header metadata.MD
 	Create wire.CreateStream
 	Owner  Owner
+
+	// BatchPause is how long the sender waits before it takes a message that is gathering. 0 for not at all.
+	BatchPause time.Duration
 
 	// MaxPause bounds the wait for acknowledgements after a close signal, together with the time that the server
 	// gives. Negative means the server's time alone.
@@ -105,6 +112,7 @@ type Conn struct {
 
 	wake      chan struct{} // capacity 1: something to send, or half-close
 	halfClose atomic.Bool
+	pauses    *time.Timer // the sender's; nil until the first pause
 	ended     chan struct{}
 
 	mu     sync.Mutex
@@ -268,6 +276,9 @@ func (c *Conn) verdict(err error) error {
 // send takes messages from the owner until there is nothing to send on.
 func (c *Conn) send() {
 	for {
+		if c.cfg.BatchPause > 0 && c.cfg.Owner.Gathering(c.cfg.Gen) {
+			c.pause()
+		}
 		m, ok := c.cfg.Owner.Take(c.cfg.Gen)
 		if !ok {
 			if c.halfClose.Load() {
@@ -287,6 +298,25 @@ func (c *Conn) send() {
 		if c.cfg.Owner.Sent(c.cfg.Gen) {
 			c.end(ErrRotated, drainRotated)
 		}
+	}
+}
+
+// pause waits for more to gather, but not when the connection is to end.
+func (c *Conn) pause() {
+	if c.halfClose.Load() {
+		return
+	}
+	if c.pauses == nil {
+		c.pauses = time.NewTimer(c.cfg.BatchPause)
+	} else {
+		c.pauses.Reset(c.cfg.BatchPause)
+	}
+	select {
+	case <-c.pauses.C:
+	case <-c.wake:
+		c.pauses.Stop()
+	case <-c.ctx.Done():
+		c.pauses.Stop()
 	}
 }
 

@@ -57,6 +57,13 @@ func (o *fakeOwner) check(g uint64) {
 	}
 }
 
+func (o *fakeOwner) Gathering(g uint64) bool {
+	o.check(g)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.queue) == 1
+}
+
 func (o *fakeOwner) Take(g uint64) (Message, bool) {
 	o.check(g)
 	o.mu.Lock()

@@ -209,6 +209,14 @@ func (w *Window) Take(gen uint64, now time.Time) (r *batch.Range, wireOffset int
 	return &k.Range, wireOffset, k.tries > 1
 }
 
+// Gathering returns the bytes of the open range if Take would give that one next, and 0 otherwise.
+func (w *Window) Gathering() int {
+	if w.taken < w.n {
+		return 0
+	}
+	return w.builder.Len()
+}
+
 // Refuse ends the generation gen, of which the server has refused something. Of several outstanding messages any may be
 // meant: the next generations take them one at a time, until all are settled. A single one is halved if it holds more than
 // one call; one call that was a suspect already is the refused one. So it is found by as many refusals as its message can
