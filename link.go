@@ -181,6 +181,7 @@ func (h host) Take(gen uint64) (conn.Message, bool) {
 	if h.win.Outstanding() == 1 {
 		h.since = now
 	}
+	h.calls = r.Offsets()
 	h.message = SendEvent{Table: h.table.Name, StreamID: h.id, Records: r.Records(), Bytes: r.Len(), Resend: again}
 	if r.Records() == 1 {
 		return conn.Message{Offset: offset, Single: true, Body: r.Only()}, true
@@ -192,12 +193,12 @@ func (h host) Take(gen uint64) (conn.Message, bool) {
 // bytes.
 const smallMessage = 16 << 10
 
-// Gathering reports whether a pause may make the next message larger: the last one had several records, so they come
+// Gathering reports whether a pause may make the next message larger: the last one held several calls, so they come
 // faster than messages leave, and nobody waits for the end of the stream or of what it holds.
 func (h host) Gathering(gen uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if gen != h.gen || h.paused || h.careful || h.shut || h.flushes > 0 || h.message.Records < 2 {
+	if gen != h.gen || h.paused || h.careful || h.shut || h.flushes > 0 || h.calls < 2 {
 		return false
 	}
 	n := h.win.Gathering()

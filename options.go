@@ -138,10 +138,11 @@ type StreamSettings struct {
 	MaxBatchBytes   int
 	MaxBatchRecords int
 
-	// BatchPause lets messages grow before they leave: after a message of several records the next one waits so long,
-	// once, unless it has 16 KiB already. So under a load that does not fill the connection there are fewer and larger
-	// messages, which cost both ends less, and a lone record is not delayed. It is short, such as 50 µs; timers make
-	// that some 100 µs to 1 ms. Default: 0, and nothing ever waits.
+	// BatchPause lets messages grow before they leave: after a message of several ingest calls the next one waits so
+	// long, once, unless it has 16 KiB already. So under a load that does not fill the connection there are fewer and
+	// larger messages, which cost both ends less. A lone record, or batch, is not delayed, and Flush and Close end the
+	// wait. It is short, such as 50 µs; timers make that some 100 µs to 1 ms, and at most 1 s. Default: 0, and nothing
+	// ever waits.
 	BatchPause time.Duration
 
 	// Recovery says whether the stream reconnects after a failure that may pass, and sends again what was not

@@ -63,6 +63,7 @@ type pipeline struct {
 	watchers   []*stateWatcher
 	watched    uint64    // calls of OnDone
 	message    SendEvent // the message taken last, where a hook is to be told of it
+	calls      int       // in that message
 	recreated  bool      // by RecreateStream
 	state      State     // without FLUSHING, which is OPENED with flushes
 	flushes    int       // Flush and Close calls that wait
