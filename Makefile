@@ -1,4 +1,4 @@
-# Every step of CI is a target here. The two modules are built together through go.work.
+# Every step of CI is a target here. The modules are built together through go.work.
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -20,16 +20,16 @@ demo: build ## the whole path in one command: real flights into a Delta table, r
 	$(BIN)/zerobus demo
 
 .PHONY: test
-test: ## all tests of both modules, with the race detector
-	@if command -v $$(go env CC) >/dev/null; then set -x; CGO_ENABLED=1 go test -race -timeout 15m ./... ./server/...; \
-	  else echo "no C compiler, which the race detector needs on this platform: testing without it"; set -x; go test -timeout 15m ./... ./server/...; fi
+test: ## all tests, with the race detector
+	@if command -v $$(go env CC) >/dev/null; then set -x; CGO_ENABLED=1 go test -race -timeout 15m ./... ./server/... ./bench/...; \
+	  else echo "no C compiler, which the race detector needs on this platform: testing without it"; set -x; go test -timeout 15m ./... ./server/... ./bench/...; fi
 
 .PHONY: lint
 lint: $(BIN)/staticcheck $(BIN)/gofumpt ## format, vet, static analysis, tidy modules
 	@bad=$$($(BIN)/gofumpt -l $$(git ls-files '*.go' ':!:*.pb.go')); \
 	  if [ -n "$$bad" ]; then echo "not gofumpt-ed (run make fmt):"; echo "$$bad"; exit 1; fi
-	go vet ./... ./server/...
-	$(BIN)/staticcheck ./... ./server/...
+	go vet ./... ./server/... ./bench/...
+	$(BIN)/staticcheck ./... ./server/... ./bench/...
 	./tools/tidy -check
 
 .PHONY: fmt
@@ -57,6 +57,11 @@ interop: build ## other people's clients and readers against our server (install
 .PHONY: bench
 bench: ## benchmarks of both modules, short
 	go test -run '^$$' -bench . -benchmem -benchtime 300ms ./... ./server/...
+
+.PHONY: bench-client
+bench-client: ## the SDK against a common client: tables and plots into bench/results; QUICK=1 prints one line of JSON
+	@go build -o $(BIN)/bench-client ./bench/client
+	@$(BIN)/bench-client $(if $(QUICK),-quick,-out bench/results)
 
 .PHONY: ci
 ci: demo test lint cross interop ## what CI runs
