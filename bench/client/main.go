@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -31,7 +32,7 @@ func command(args []string) error {
 	client := flags.String("client", "", "measure this client only: zerobus or baseline")
 	reps := flags.Int("reps", 5, "repetitions")
 	seconds := flags.Float64("seconds", 1, "length of a run, after 0.3 s to warm up")
-	out := flags.String("out", "", "write client.json, client.md and the plots to this directory")
+	out := flags.String("out", "", "write client.json, client.md and the plots to this directory; with -group, keep the others that are there")
 	from := flags.String("from", "", "measure nothing: make tables and plots of the client.json in this directory")
 	profile := flags.String("profile", "", "write a CPU profile of each case's last run to this directory")
 	list := flags.Bool("list", false, "list the cases")
@@ -103,6 +104,11 @@ func command(args []string) error {
 	case *isQuick:
 		return json.NewEncoder(os.Stdout).Encode(verdict(ms))
 	case *out != "":
+		if *groups != "" {
+			if report, err = merge(*out, report); err != nil {
+				return err
+			}
+		}
 		return writePage(*out, report)
 	case *asJSON:
 		enc := json.NewEncoder(os.Stdout)
@@ -139,4 +145,33 @@ func choose(cases []Case, groups, names, client string) (chosen []Case, err erro
 		return nil, errors.New("no case matches; -list shows them all")
 	}
 	return chosen, nil
+}
+
+// merge puts the groups of a report in the place of those in the client.json of a directory, if there is one.
+func merge(dir string, r Report) (Report, error) {
+	old, err := readMeasurements(filepath.Join(dir, "client.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	if err != nil {
+		return r, err
+	}
+	if old.Machine != r.Machine || old.Reps != r.Reps {
+		return r, fmt.Errorf("%s has results of another machine or number of repetitions; remove them first", dir)
+	}
+	fresh := groupsOf(r.Measurements)
+	kept := slices.DeleteFunc(old.Measurements, func(m Measurement) bool { return slices.Contains(fresh, m.Case.Group) })
+	order := groupsOf(append(slices.Clone(kept), r.Measurements...))
+	for _, c := range all() { // in the order of a full run
+		if i := slices.Index(order, c.Group); i >= 0 {
+			order = append(slices.Delete(order, i, i+1), c.Group)
+		}
+	}
+	everything := append(kept, r.Measurements...)
+	slices.SortStableFunc(everything, func(a, b Measurement) int {
+		return slices.Index(order, a.Case.Group) - slices.Index(order, b.Case.Group)
+	})
+	r.Measurements = everything
+	r.Command = old.Command + "\n" + r.Command
+	return r, nil
 }

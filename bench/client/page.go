@@ -59,7 +59,7 @@ var sections = []section{{
 		"finds everybody asleep, and their waking is in its time.",
 	[]remark{items("The medians:", median)},
 }, {
-	"paced", "A steady pace", "case, client, records/s, CPU s/M, rec/message, p50, p99, p99.9, ratio",
+	"paced", "A steady pace", "case, client, records/s, CPU s/M, sink s/M, rec/message, p50, p99, p99.9, ratio",
 	"One producer sends at a pace, and is busy until the next record is due; that is in CPU s/M.",
 	[]remark{items("What the clients reach of the pace:", ofPace)},
 }, {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -137,5 +139,38 @@ func TestRound(t *testing.T) {
 func TestMeasurementsThatAreNotThere(t *testing.T) {
 	if _, err := readMeasurements(filepath.Join(t.TempDir(), "client.json")); err == nil {
 		t.Error("no file, and no error")
+	}
+}
+
+func TestMergeReplacesGroups(t *testing.T) {
+	dir := t.TempDir()
+	if r, err := merge(dir, Report{Reps: 1}); err != nil || r.Reps != 1 {
+		t.Fatalf("without results there: %+v, %v", r, err)
+	}
+	report := func(command string, rate int64, groups ...string) Report {
+		r := Report{Command: command, Machine: "m", Reps: 1}
+		for _, g := range groups {
+			r.Measurements = append(r.Measurements, Measurement{
+				Case: Case{Group: g, Size: 20, Producers: 1, Streams: 1}, Results: map[string][]Result{ours: {{Records: rate, Seconds: 1}}},
+			})
+		}
+		return r
+	}
+	if err := writePage(dir, report("first", 1, "plaintext", "latency", "memory")); err != nil {
+		t.Fatal(err)
+	}
+	r, err := merge(dir, report("second", 2, "acks", "latency"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range r.Measurements {
+		got = append(got, fmt.Sprint(m.Case.Group, m.Results[ours][0].Records))
+	}
+	if want := "plaintext1 latency2 acks2 memory1"; strings.Join(got, " ") != want || r.Command != "first\nsecond" {
+		t.Errorf("%q by %q; want %q", got, r.Command, want)
+	}
+	if _, err := merge(dir, Report{Machine: "another", Reps: 1}); err == nil {
+		t.Error("results of two machines were merged")
 	}
 }

@@ -206,7 +206,7 @@ func produce(ctx context.Context, job Job, c client, producer int, over *atomic.
 }
 
 // betweenSamples is the time between two records of a producer whose latency is sampled.
-const betweenSamples = 200 * time.Microsecond
+const betweenSamples = time.Millisecond
 
 // longGap is the gap from which on a producer waits for the acknowledgement of each record, and sleeps between them.
 const longGap = 500 * time.Microsecond
