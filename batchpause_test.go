@@ -65,7 +65,7 @@ func TestBatchPause_MessagesGrow(t *testing.T) {
 // Calls that come one at a time never wait, nor do large messages, nor what somebody flushes.
 func TestBatchPause_DelaysNothingInVain(t *testing.T) {
 	inBubble(t, func(w *world) {
-		s := w.open(zerobus.WithMaxBatchRecords(0), zerobus.WithBatchPause(time.Second))
+		s := w.open(zerobus.WithMaxBatchRecords(0), zerobus.WithBatchPause(100*ms))
 		start := time.Now()
 		n := 0
 		for ; n < 5; n++ {
@@ -94,20 +94,20 @@ func TestBatchPause_DelaysNothingInVain(t *testing.T) {
 		n = w.two(s, n)
 		w.must(w.ingest(s, n, 1)[0].Wait(w.Context()))
 		n++
-		w.took("a record after a message of two", start, time.Second, time.Second)
+		w.took("a record after a message of two", start, 100*ms, 100*ms)
 
 		n = w.two(s, n)
 		w.ingest(s, n, 1)
 		synctest.Wait()
 		w.must(s.Close(w.Context()))
-		w.took("a close during a pause", start, time.Second, time.Second)
+		w.took("a close during a pause", start, 100*ms, 100*ms)
 	})
 }
 
 // A connection that breaks during a pause takes nothing with it.
 func TestBatchPause_ConnectionLost(t *testing.T) {
 	inBubble(t, func(w *world) {
-		s := w.open(zerobus.WithMaxBatchRecords(0), zerobus.WithBatchPause(time.Second))
+		s := w.open(zerobus.WithMaxBatchRecords(0), zerobus.WithBatchPause(100*ms))
 		n := w.two(s, 0)
 		w.ingest(s, n, 1)
 		synctest.Wait()
@@ -115,5 +115,32 @@ func TestBatchPause_ConnectionLost(t *testing.T) {
 		w.must(s.Flush(w.Context()))
 		w.must(s.Close(w.Context()))
 		wantRecords(w, "received by the second connection", w.conns(2)[1].Records(), n, 1)
+	})
+}
+
+// What came long after is not delayed, nor what cannot grow.
+func TestBatchPause_NotForLong(t *testing.T) {
+	inBubble(t, func(w *world) {
+		s := w.open(zerobus.WithMaxBatchRecords(0), zerobus.WithBatchPause(100*ms))
+		n := w.two(s, 0)
+		time.Sleep(1001 * ms)
+		start := time.Now()
+		w.must(w.ingest(s, n, 1)[0].Wait(w.Context()))
+		w.took("a record that came much later", start, 0, 0)
+	})
+	inBubble(t, func(w *world) {
+		s := w.open(zerobus.WithMaxBatchRecords(0), zerobus.WithBatchPause(100*ms), zerobus.WithMaxInflightRecords(2))
+		start := time.Now()
+		acks := w.ingest(s, 0, 40)
+		w.must(acks[39].Wait(w.Context()))
+		w.took("forty records two at a time", start, 0, 100*ms) // the last one may wait
+	})
+	inBubble(t, func(w *world) {
+		s := w.open(zerobus.WithMaxBatchRecords(2), zerobus.WithBatchPause(100*ms))
+		n := w.two(s, 0)
+		start := time.Now()
+		acks := w.ingest(s, n, 3) // the first two may leave in two messages
+		w.must(acks[0].Wait(w.Context()))
+		w.took("a full message", start, 0, 100*ms)
 	})
 }

@@ -220,7 +220,7 @@ func TestCreation_CR22_BadSettings(t *testing.T) {
 		_, err := w.create(zerobus.WithMaxInflightRecords(0), zerobus.WithMaxInflightBytes(-1), zerobus.WithMaxBatchBytes(11<<20),
 			zerobus.WithMaxBatchRecords(-1), zerobus.WithRecoveryTimeout(-1), zerobus.WithRecoveryBackoff(-1),
 			zerobus.WithRecoveryRetries(-1), zerobus.WithFlushTimeout(0), zerobus.WithServerAckTimeout(0),
-			zerobus.WithCallbackTimeout(-1), zerobus.WithBatchPause(2*time.Second))
+			zerobus.WithCallbackTimeout(-1), zerobus.WithBatchPause(time.Second))
 		wantErr(w, err, zerobus.ErrInvalidArgument, "BatchPause", "MaxInflightRecords", "MaxInflightBytes", "MaxBatchBytes",
 			"MaxBatchRecords", "RecoveryTimeout", "RecoveryBackoff", "RecoveryRetries", "FlushTimeout", "ServerAckTimeout",
 			"CallbackTimeout")

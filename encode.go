@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"sync"
 	"unicode/utf8"
+	"unsafe"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/runtime/protoimpl"
 
 	"github.com/zerobus-go/zerobus/internal/wire"
 )
@@ -31,26 +33,22 @@ func (s *space) free() {
 // maxUnderLock is the largest message that is encoded under the stream's lock, in bytes: some microseconds of work.
 const maxUnderLock = 4 << 10
 
-// encodesAtOnce reports whether a message is encoded by the protobuf runtime's generated tables, which are fast and call
-// nobody: not by a Marshal method of its own, which may do anything, nor by reflection, which is slow.
+// encodesAtOnce reports whether a message is encoded by the protobuf runtime's own tables, which are fast and call nobody:
+// neither by a Marshal method of an old kind of message nor by another implementation, which may do anything, nor by
+// reflection, which is slow.
 func encodesAtOnce(m proto.Message) bool {
-	if _, own := m.(interface{ Marshal() ([]byte, error) }); own {
+	r := m.ProtoReflect()
+	if _, ok := r.(interface{ ProtoMessageInfo() *protoimpl.MessageInfo }); !ok {
 		return false
 	}
-	return m.ProtoReflect().ProtoMethods() != nil
+	methods := r.ProtoMethods()
+	return methods != nil && methods.Size != nil && methods.Marshal != nil // old kinds have no Size
 }
 
-// marshalInto writes a message of length bytes into space in its wire form, which fills it.
-func marshalInto(space []byte, m proto.Message, length int) (err error) {
-	defer recovered(&err)
-	b, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(wire.AppendRecordHeader(space, length), m)
-	switch {
-	case err != nil:
-		return fmt.Errorf("encode the protobuf record: %w", err)
-	case len(b) != cap(space):
-		return errMessageChanged
-	}
-	return nil
+// marshalInto writes a message of length bytes into space in its wire form, and reports whether it fills it.
+func marshalInto(space []byte, m proto.Message, length int) bool {
+	b, err := proto.MarshalOptions{}.MarshalAppend(wire.AppendRecordHeader(space, length), m)
+	return err == nil && len(b) == cap(space) && unsafe.SliceData(b) == unsafe.SliceData(space)
 }
 
 // marshalAppend appends a message. It has no framing.
@@ -81,6 +79,7 @@ type valueEncoder struct {
 
 	parts []byte // of a text that did not come at once
 	taken bool
+	large bool // too much to keep what it took
 	err   error
 
 	p     *pipeline // for takeAlone
@@ -98,13 +97,12 @@ var valueEncoders = sync.Pool{New: func() any {
 	return e
 }}
 
-// free gives e back after a call without an error.
+// free gives e back after a call without an error. encoding/json may keep as much as the largest text took.
 func (e *valueEncoder) free() {
-	parts := e.parts[:0]
-	if cap(parts) > keepSpace {
-		parts = nil
+	if e.large {
+		return
 	}
-	*e = valueEncoder{json: e.json, parts: parts}
+	*e = valueEncoder{json: e.json, parts: e.parts[:0]}
 	valueEncoders.Put(e)
 }
 
@@ -122,6 +120,9 @@ func (e *valueEncoder) encode(value any) (err error) {
 	if err := e.json.Encode(value); err != nil {
 		return fmt.Errorf("encode the JSON record: %w", err)
 	}
+	if !e.taken {
+		return errNoText
+	}
 	return nil
 }
 
@@ -135,6 +136,7 @@ func (e *valueEncoder) Write(b []byte) (int, error) {
 	}
 	if n := len(text); n > 0 && text[n-1] == '\n' {
 		e.taken = true
+		e.large = e.large || n > keepSpace
 		e.take(e, text[:n-1])
 		e.parts = e.parts[:0]
 	}

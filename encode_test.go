@@ -1,7 +1,7 @@
 package zerobus
 
 import (
-	"context"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -9,7 +9,9 @@ import (
 	"testing/synctest"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/runtime/protoiface"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
@@ -29,12 +31,52 @@ func (n *nullTransport) kept() (recs []string, records, bytes int) {
 }
 
 // newIdle is a stream that sends nothing.
-func newIdle(t *testing.T, typ RecordType) (*Stream, *nullTransport) {
-	s, n := newNullTransport(t, typ)
+func newIdle(t *testing.T, typ RecordType, change ...func(*StreamSettings)) (*Stream, *nullTransport) {
+	s, n := newNullTransport(t, typ, change...)
 	close(n.stop)
 	<-n.done
 	n.stop = make(chan struct{}) // for the cleanup
 	return s, n
+}
+
+// A message that cannot be encoded changes nothing about the messages of the stream.
+func TestEncode_RefusedMessageKeepsTheLimits(t *testing.T) {
+	bad := wrapperspb.String("\xff" + strings.Repeat("x", 1000))
+	for name, limit := range map[string]func(*StreamSettings){
+		"records": func(s *StreamSettings) { s.MaxBatchRecords = 4 },
+		"bytes":   func(s *StreamSettings) { s.MaxBatchBytes = 20 },
+	} {
+		s, n := newIdle(t, RecordTypeProto, limit)
+		n.p.table.message = nil
+		if _, err := s.Ingest(t.Context(), Proto(bad)); !errors.Is(err, ErrInvalidArgument) {
+			t.Fatal(err)
+		}
+		for range 100 {
+			if _, err := s.Ingest(t.Context(), ProtoBytes([]byte("abc"))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for r := range n.p.win.All() {
+			if r.Records() != 4 {
+				t.Errorf("limit of %s: a message of %d records, %d bytes", name, r.Records(), r.Len())
+			}
+		}
+	}
+}
+
+// What a record is made of makes no difference for what a full stream says.
+func TestEncode_FullStream(t *testing.T) {
+	s, n := newIdle(t, RecordTypeProto, func(s *StreamSettings) { s.MaxInflightRecords = 1 })
+	n.p.table.message = nil
+	if _, err := s.TryIngest(Proto(wrapperspb.Bytes([]byte("a")))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.TryIngest(Proto(wrapperspb.Bytes([]byte("b")))); !errors.Is(err, ErrWouldBlock) {
+		t.Errorf("a good message: %v", err)
+	}
+	if _, err := s.TryIngest(Proto(wrapperspb.String("\xff"))); !errors.Is(err, ErrInvalidArgument) {
+		t.Errorf("a bad message: %v", err)
+	}
 }
 
 // A message is the same in the batch whether it was encoded there, or beside it while the lock was taken, or because it is
@@ -48,15 +90,7 @@ func TestEncode_MessagesEveryWay(t *testing.T) {
 	if _, err := s.Ingest(t.Context(), Proto(large)); err != nil {
 		t.Fatal(err)
 	}
-	n.p.mu.Lock()
-	done := make(chan error)
-	go func() {
-		_, err := s.Ingest(context.Background(), Proto(small))
-		done <- err
-	}()
-	linger(100_000) // most likely it finds the lock taken; the result is the same
-	n.p.mu.Unlock()
-	if err := <-done; err != nil {
+	if _, err := s.p.addEncoded(t.Context(), small, true); err != nil { // as with the lock taken
 		t.Fatal(err)
 	}
 	encoded := func(m proto.Message) string {
@@ -98,27 +132,64 @@ func TestEncode_RefusedMessageLeavesNothing(t *testing.T) {
 	}
 }
 
-// selfish is a message whose Marshal method uses the stream that it is ingested into.
-type selfish struct {
-	*wrapperspb.BytesValue
-	marshal func()
+// oldMessage is a message of an old kind, which encodes itself.
+type oldMessage struct {
+	A       string `protobuf:"bytes,1,opt,name=a"`
+	marshal func() ([]byte, error)
 }
 
-func (m selfish) Marshal() ([]byte, error) {
-	m.marshal()
-	return []byte("by itself"), nil
+func (*oldMessage) Reset()                     {}
+func (*oldMessage) String() string             { return "" }
+func (*oldMessage) ProtoMessage()              {}
+func (m *oldMessage) Marshal() ([]byte, error) { return m.marshal() }
+func (*oldMessage) Unmarshal([]byte) error     { return nil }
+
+// ownMethods is a message whose encoding is somebody else's, as those of other protobuf runtimes are.
+type ownMethods struct {
+	protoreflect.Message
+	methods protoiface.Methods
 }
 
-func (m selfish) ProtoReflect() protoreflect.Message { return m.BytesValue.ProtoReflect() }
+func (m *ownMethods) ProtoReflect() protoreflect.Message { return m }
+
+func (m *ownMethods) ProtoMethods() *protoiface.Methods { return &m.methods }
 
 func TestEncode_OwnMarshalersRunOutsideTheLock(t *testing.T) {
-	if encodesAtOnce(selfish{BytesValue: wrapperspb.Bytes(nil)}) {
-		t.Error("a message with a Marshal method would be encoded under the lock")
+	s, n := newIdle(t, RecordTypeProto)
+	n.p.table.message = nil
+	curious := protoadapt.MessageV2Of(&oldMessage{marshal: func() ([]byte, error) {
+		_, err := s.Ingest(t.Context(), ProtoBytes([]byte("inner")))
+		return []byte{1<<3 | 2, 1, 'x'}, err
+	}})
+	if _, err := s.Ingest(t.Context(), Proto(curious)); err != nil {
+		t.Fatal(err)
+	}
+	broken := protoadapt.MessageV2Of(&oldMessage{marshal: func() ([]byte, error) { panic("no") }})
+	if _, err := s.Ingest(t.Context(), Proto(broken)); !errors.Is(err, ErrInvalidArgument) {
+		t.Errorf("error %v", err)
+	}
+	foreign := &ownMethods{Message: wrapperspb.Bytes(nil).ProtoReflect()}
+	foreign.methods.Size = func(protoiface.SizeInput) protoiface.SizeOutput { return protoiface.SizeOutput{Size: 7} }
+	foreign.methods.Marshal = func(in protoiface.MarshalInput) (protoiface.MarshalOutput, error) {
+		return protoiface.MarshalOutput{Buf: append(bytes.Clone(in.Buf), "foreign"...)}, nil
+	}
+	if _, err := s.Ingest(t.Context(), Proto(foreign)); err != nil {
+		t.Fatal(err)
+	}
+	recs, _, _ := n.kept()
+	if last := len(recs) - 1; last < 1 || recs[last] != "foreign" || recs[last-1] != "\x0a\x01x" || recs[0] != "inner" {
+		t.Errorf("kept %q", recs)
+	}
+	for name, m := range map[string]proto.Message{"old": curious, "foreign": foreign} {
+		if encodesAtOnce(m) {
+			t.Errorf("a message of the %s kind would be encoded under the lock", name)
+		}
 	}
 	if !encodesAtOnce(wrapperspb.Bytes(nil)) {
 		t.Error("a generated message would not be encoded under the lock")
 	}
-	s, n := newIdle(t, RecordTypeJSON)
+
+	s, n = newIdle(t, RecordTypeJSON)
 	value := marshalerFunc(func() ([]byte, error) {
 		_, err := s.Ingest(t.Context(), JSONString(`{"inner":1}`))
 		return []byte(`{"outer":1}`), err

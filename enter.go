@@ -74,30 +74,45 @@ func (p *pipeline) commit(size, records int) Ack {
 	return Ack{p: p, n: offset + 1}
 }
 
-// addMessage encodes one message into the window. It does so under the lock while nobody else wants it; a producer that
-// finds the lock taken encodes the message meanwhile, and copies it.
+// addMessage encodes one message: into the window, under the lock, if nobody else wants that and there is room. Otherwise
+// it is encoded beside it meanwhile, and copied. That is also where a message that cannot be encoded gets its error.
 func (p *pipeline) addMessage(ctx context.Context, m proto.Message, block bool) (Ack, error) {
-	if !encodesAtOnce(m) {
-		return p.addEncoded(ctx, m, block)
+	if encodesAtOnce(m) {
+		if ack, ok := p.addInPlace(m); ok {
+			return ack, nil
+		}
 	}
+	return p.addEncoded(ctx, m, block)
+}
+
+// addInPlace encodes a message into the window, if that can be done at once.
+func (p *pipeline) addInPlace(m proto.Message) (ack Ack, ok bool) {
+	size, reserved := 0, false
+	defer func() {
+		if ok {
+			return
+		}
+		_ = recover() // of a message of an old kind inside this one; addEncoded will meet it again
+		if reserved {
+			p.win.Abandon(1, size)
+			p.mu.Unlock()
+		}
+	}()
 	length := proto.Size(m)
-	size := wire.RecordSize(length)
-	switch {
-	case size > wire.MaxPayload:
-		return Ack{}, p.invalid(opIngest, tooLarge(size))
-	case length > maxUnderLock || !p.mu.TryLock():
-		return p.addEncoded(ctx, m, block)
+	size = wire.RecordSize(length)
+	if length > maxUnderLock || !p.mu.TryLock() {
+		return Ack{}, false
 	}
-	if err := p.reserve(ctx, opIngest, 1, size, block); err != nil {
-		return Ack{}, err
-	}
-	if err := marshalInto(p.win.Space(size, 1), m, length); err != nil {
-		p.win.Unreserve(1, size)
-		p.room.grant(p.win.Reserve)
+	if p.shut || !p.room.empty() || !p.win.Reserve(1, size) {
 		p.mu.Unlock()
-		return Ack{}, p.invalid(opIngest, err)
+		return Ack{}, false
 	}
-	return p.commit(size, 1), nil
+	reserved = true
+	if !marshalInto(p.win.Space(size, 1), m, length) {
+		return Ack{}, false
+	}
+	ok = true
+	return p.commit(size, 1), true
 }
 
 // addEncoded encodes one message outside the lock, and copies it into the window.

@@ -18,7 +18,7 @@ type nullTransport struct {
 	done chan struct{}
 }
 
-func newNullTransport(tb testing.TB, typ RecordType) (*Stream, *nullTransport) {
+func newNullTransport(tb testing.TB, typ RecordType, change ...func(*StreamSettings)) (*Stream, *nullTransport) {
 	tb.Helper()
 	k, err := New("http://localhost:1", "")
 	if err != nil {
@@ -30,6 +30,9 @@ func newNullTransport(tb testing.TB, typ RecordType) (*Stream, *nullTransport) {
 	}
 	cfg := DefaultStreamSettings()
 	cfg.MaxInflightRecords = 1_000_000
+	for _, c := range change {
+		c(&cfg)
+	}
 	p, err := newPipeline(tb.Context(), "create stream", k, table, StaticHeaders{}, cfg)
 	if err != nil {
 		tb.Fatal(err)

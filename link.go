@@ -181,7 +181,7 @@ func (h host) Take(gen uint64) (conn.Message, bool) {
 	if h.win.Outstanding() == 1 {
 		h.since = now
 	}
-	h.calls = r.Offsets()
+	h.calls, h.taken = r.Offsets(), now
 	h.message = SendEvent{Table: h.table.Name, StreamID: h.id, Records: r.Records(), Bytes: r.Len(), Resend: again}
 	if r.Records() == 1 {
 		return conn.Message{Offset: offset, Single: true, Body: r.Only()}, true
@@ -193,12 +193,17 @@ func (h host) Take(gen uint64) (conn.Message, bool) {
 // bytes.
 const smallMessage = 16 << 10
 
-// Gathering reports whether a pause may make the next message larger: the last one held several calls, so they come
-// faster than messages leave, and nobody waits for the end of the stream or of what it holds.
+// manyPauses is how long ago the last message may have left, in pauses, if it is to say something about the next one.
+const manyPauses = 10
+
+// Gathering reports whether a pause may make the next message larger: the last one held several calls and left only just
+// now, so they come faster than messages leave; and nobody waits for room, or for the end of the stream or of what it
+// holds.
 func (h host) Gathering(gen uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if gen != h.gen || h.paused || h.careful || h.shut || h.flushes > 0 || h.calls < 2 {
+	if gen != h.gen || h.paused || h.careful || h.shut || h.flushes > 0 || h.calls < 2 ||
+		!h.room.empty() || time.Since(h.taken) > manyPauses*h.cfg.BatchPause {
 		return false
 	}
 	n := h.win.Gathering()

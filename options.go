@@ -125,7 +125,7 @@ type StreamOption func(*StreamSettings)
 type StreamSettings struct {
 	// MaxInflightRecords and MaxInflightBytes bound what is ingested and not acknowledged: ingest calls wait for room.
 	// Bytes count the encoded records, their framing, and what large records leave unused of the memory that they are
-	// in, so they bound the stream's memory but for a few MiB. A call that is larger than a bound is admitted when
+	// in, so they bound the stream's memory but for one message or two. A call that is larger than a bound is admitted when
 	// nothing is in flight.
 	// Defaults: 50,000 and 64 MiB. Both are at least 1.
 	MaxInflightRecords int
@@ -140,9 +140,9 @@ type StreamSettings struct {
 
 	// BatchPause lets messages grow before they leave: after a message of several ingest calls the next one waits so
 	// long, once, unless it has 16 KiB already. So under a load that does not fill the connection there are fewer and
-	// larger messages, which cost both ends less. A lone record, or batch, is not delayed, and Flush and Close end the
-	// wait. It is short, such as 50 µs; timers make that some 100 µs to 1 ms, and at most 1 s. Default: 0, and nothing
-	// ever waits.
+	// larger messages, which cost both ends less. Calls that come one at a time are not delayed, but for the first one
+	// within ten pauses of such a message; Flush, Close and a call that waits for room end the wait. It is short, such
+	// as 50 µs, and at most 100 ms; timers make 50 µs some 100 µs to 1 ms. Default: 0, and nothing ever waits.
 	BatchPause time.Duration
 
 	// Recovery says whether the stream reconnects after a failure that may pass, and sends again what was not
@@ -239,7 +239,7 @@ func (s StreamSettings) faults() error {
 const maxBackoff = 24 * time.Hour
 
 // maxBatchPause keeps a pause from being mistaken for a way to send now and then.
-const maxBatchPause = time.Second
+const maxBatchPause = 100 * time.Millisecond
 
 // WithStreamSettings sets all settings at once. Options after it change single ones.
 func WithStreamSettings(all StreamSettings) StreamOption {
@@ -251,7 +251,7 @@ func WithMaxInflightRecords(n int) StreamOption {
 	return func(s *StreamSettings) { s.MaxInflightRecords = n }
 }
 
-// WithMaxInflightBytes bounds the bytes that are ingested and not acknowledged. Default: 64 MiB.
+// WithMaxInflightBytes bounds the memory of what is ingested and not acknowledged; see [StreamSettings]. Default: 64 MiB.
 func WithMaxInflightBytes(n int) StreamOption {
 	return func(s *StreamSettings) { s.MaxInflightBytes = n }
 }

@@ -26,8 +26,8 @@ import (
 // Goroutines: the supervisor lives as long as the stream; a connection has two; callbacks have one. Producers run in
 // their callers' goroutines.
 //
-// The lock is held for moments: never while something blocks, and never while code of a user or of gRPC runs. No other
-// lock is taken under it, but for that of the pool of chunks.
+// The lock is held for moments: never while something blocks, and never while code of a user or of gRPC runs, but for the
+// protobuf runtime's. No other lock is taken under it, but for that of the pool of chunks.
 type pipeline struct {
 	sdk    *SDK
 	table  TableProperties
@@ -64,6 +64,7 @@ type pipeline struct {
 	watched    uint64    // calls of OnDone
 	message    SendEvent // the message taken last, where a hook is to be told of it
 	calls      int       // in that message
+	taken      time.Time // when that was
 	recreated  bool      // by RecreateStream
 	state      State     // without FLUSHING, which is OPENED with flushes
 	flushes    int       // Flush and Close calls that wait
@@ -209,7 +210,11 @@ func (p *pipeline) waitForRoom(ctx context.Context, op string, records, size int
 		return nil
 	}
 	w := p.room.join(records, size)
+	link := p.link
 	p.mu.Unlock()
+	if p.cfg.BatchPause > 0 && link != nil {
+		link.Wake() // from a pause: nothing more can gather
+	}
 	select {
 	case <-w.ready:
 	case <-ctx.Done():

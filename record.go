@@ -158,4 +158,5 @@ var (
 	errNilJSON        = errors.New("the JSON record is nil")
 	errNilMessage     = errors.New("the protobuf record is a nil message")
 	errMessageChanged = errors.New("the message changed while it was encoded")
+	errNoText         = errors.New("encoding/json made no text of the JSON record")
 )

@@ -35,7 +35,7 @@ func (s *Stream) IngestAndWait(ctx context.Context, rec Record) (offset int64, e
 
 // TryIngest is Ingest without the wait: where that would wait, it returns ErrWouldBlock.
 func (s *Stream) TryIngest(rec Record) (Ack, error) {
-	p, err := s.pipe("ingest")
+	p, err := s.pipe(opIngest)
 	if err != nil {
 		return Ack{}, err
 	}
@@ -48,16 +48,15 @@ func (s *Stream) TryIngest(rec Record) (Ack, error) {
 //
 // No records are no call: the Ack is the zero Ack, and nothing is sent.
 func (s *Stream) IngestBatch(ctx context.Context, recs []Record) (Ack, error) {
-	const op = "ingest batch"
-	p, err := s.pipeFor(ctx, op)
+	p, err := s.pipeFor(ctx, opBatch)
 	if err != nil {
 		return Ack{}, err
 	}
 	return p.ingestBatch(ctx, recs)
 }
 
-// Flush waits until everything that was ingested before is durable, or was handed to the reject handler. It sends nothing
-// earlier than would be sent anyway, and others may go on ingesting. Callbacks may still be behind when it returns; Close
+// Flush waits until everything that was ingested before is durable, or was handed to the reject handler. It ends a
+// [StreamSettings].BatchPause, and others may go on ingesting. Callbacks may still be behind when it returns; Close
 // waits for them. Its wait ends with ctx, with [StreamSettings].FlushTimeout (ErrFlushTimeout), or with the stream; the
 // stream is as usable after the first two as it was before. On an ended stream Flush returns nil if everything is settled.
 func (s *Stream) Flush(ctx context.Context) error {

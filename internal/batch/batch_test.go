@@ -225,7 +225,7 @@ func TestBuilder_Split(t *testing.T) {
 	}
 }
 
-func TestBuilder_LargeRecordHasAChunkOfItsOwn(t *testing.T) {
+func TestBuilder_LargeRecordHasALargerChunk(t *testing.T) {
 	pool := &Pool{}
 	b := newBuilder(pool, Limits{Bytes: ChunkSize})
 	add(b, "a")

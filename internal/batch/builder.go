@@ -12,7 +12,7 @@ type Limits struct {
 	Records int // 0 for no limit
 }
 
-// A Builder frames records into the open range. It is used after Init.
+// A Builder gives space for framed records in the open range, and cuts ranges. It is used after Init.
 //
 // What an append looks at is here and next to each other, not in the chunk: producers on several processors share it.
 type Builder struct {
@@ -39,6 +39,9 @@ func (b *Builder) Open() int { return b.open.records }
 
 // Len returns the bytes of the open range.
 func (b *Builder) Len() int { return b.open.Len() }
+
+// Full reports whether the open range has as many records as it may have.
+func (b *Builder) Full() bool { return b.limits.Records > 0 && b.open.records >= b.limits.Records }
 
 // Ready reports whether the next call is known to fit, with size framed bytes, and Space may follow at once. Otherwise
 // Prepare comes first, and before it Seal and Grow unless it Fits.
@@ -106,6 +109,9 @@ func (b *Builder) Prepare(size int) {
 func (b *Builder) Space(size int) []byte {
 	return b.buf[b.used : b.used : b.used+size]
 }
+
+// Forget gives the last Space back, to which nothing was committed.
+func (b *Builder) Forget() { b.ready = min(b.ready, b.used) }
 
 // Commit adds what was written into the Space of size bytes to the open range: the records of one call.
 func (b *Builder) Commit(size, records int) {

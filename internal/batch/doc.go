@@ -9,7 +9,7 @@
 // one that is still open.
 //
 //	chunk  | range, sent | range, ready | open range | free        |
-//	                                    ^ mark       ^ used        ^ cap
+//	                                                 ^ used        ^ cap
 //
 // The open range is sealed when the next record would take it over a limit or over the end of its chunk, and when
 // somebody asks for it. What was appended by one call is never divided.
@@ -27,6 +27,6 @@
 //
 // # Failure
 //
-// Nothing here fails. Sizes are checked before: a record or a batch may have any size, and gets a chunk of its own when
-// it is larger than a chunk.
+// Nothing here fails. Sizes are checked before: a record or a batch may have any size, and gets a chunk of more than the
+// common size when it needs one.
 package batch

@@ -62,8 +62,8 @@ func (r *Range) Only() mem.Buffer {
 	return r.chunk.root.Slice(r.end-len(rec), r.end)
 }
 
-// Calls yields the records of each call that appended to the range, in order: one record for Append, and as many as
-// there were for AppendBatch. The yielded slice is used again for the next call; the records are views of the chunk.
+// Calls yields the records of each call that appended to the range, in order: as many as were
+// committed. The yielded slice is used again for the next call; the records are views of the chunk.
 func (r *Range) Calls() iter.Seq[[][]byte] {
 	return func(yield func([][]byte) bool) {
 		body, groups := r.Body(), r.groups

@@ -208,7 +208,7 @@ func (c *Conn) Done() <-chan struct{} { return c.ended }
 // an error with a gRPC status, or the cause given to Abort.
 func (c *Conn) Err() error { return c.err }
 
-// Wake says that the owner has something to send. It never blocks.
+// Wake says that the owner has something to send, and ends a pause. It never blocks.
 func (c *Conn) Wake() {
 	select {
 	case c.wake <- struct{}{}:
@@ -278,6 +278,9 @@ func (c *Conn) send() {
 	for {
 		if c.cfg.BatchPause > 0 && c.cfg.Owner.Gathering(c.cfg.Gen) {
 			c.pause()
+			if c.ctx.Err() != nil {
+				return
+			}
 		}
 		m, ok := c.cfg.Owner.Take(c.cfg.Gen)
 		if !ok {

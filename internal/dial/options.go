@@ -17,9 +17,11 @@ import (
 )
 
 const (
-	// writeBuffer is how much gRPC gathers before it writes to the connection. Batches are up to about 1 MiB; from
-	// 512 KiB on, larger writes gain nothing.
-	writeBuffer = 512 << 10
+	// writeBuffer is how much gRPC gathers before it writes to a connection with TLS, and plainWriteBuffer to one without.
+	// Batches are up to 1 MiB, and a plaintext write of that size goes to the kernel as it is: 20 % more records of 10 kB
+	// than with half of it. TLS gains nothing from more, and copies what it encrypts.
+	writeBuffer      = 512 << 10
+	plainWriteBuffer = 1 << 20
 
 	// window is the flow-control window for what the server sends, which is acknowledgements. A fixed one also turns
 	// off the pings with which gRPC would measure the connection.
@@ -63,6 +65,10 @@ func Options(ep Endpoint, s Settings) ([]grpc.DialOption, error) {
 	if dialer == nil {
 		dialer = s.Proxies.Dialer(dialTCP, s.TLS, s.UserAgent)
 	}
+	write := writeBuffer
+	if ep.Plaintext {
+		write = plainWriteBuffer
+	}
 	opts := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		// A dialer of ours also turns off gRPC's own proxies, which know HTTPS_PROXY and NO_PROXY only and never serve
@@ -71,7 +77,7 @@ func Options(ep Endpoint, s Settings) ([]grpc.DialOption, error) {
 		grpc.WithDisableRetry(),         // a stream is not a call that can be repeated, and its messages must not be kept twice
 		grpc.WithDisableServiceConfig(), // nothing in DNS decides how we behave
 		grpc.WithDisableHealthCheck(),
-		grpc.WithWriteBufferSize(writeBuffer), // gRPC gives it up while a connection is idle
+		grpc.WithWriteBufferSize(write), // gRPC gives it up while a connection is idle
 		grpc.WithInitialWindowSize(window),
 		grpc.WithInitialConnWindowSize(window),
 		grpc.WithDefaultCallOptions(

@@ -152,6 +152,12 @@ func (w *Window) Commit(size, records int) int64 {
 	return off
 }
 
+// Abandon gives back the reservation and the Space of a call that is not committed.
+func (w *Window) Abandon(records, bytes int) {
+	w.Unreserve(records, bytes)
+	w.builder.Forget()
+}
+
 // Next returns the logical offset of the next call.
 func (w *Window) Next() int64 { return w.next }
 
@@ -209,9 +215,9 @@ func (w *Window) Take(gen uint64, now time.Time) (r *batch.Range, wireOffset int
 	return &k.Range, wireOffset, k.tries > 1
 }
 
-// Gathering returns the bytes of the open range if Take would give that one next, and 0 otherwise.
+// Gathering returns the bytes of the open range if Take would give that one next and it can grow, and 0 otherwise.
 func (w *Window) Gathering() int {
-	if w.taken < w.n {
+	if w.taken < w.n || w.builder.Full() {
 		return 0
 	}
 	return w.builder.Len()
