@@ -33,8 +33,7 @@ type Record struct {
 	value any    // otherwise; a proto.Message for PROTO
 }
 
-// kind is a record's type and whether it is still to be encoded. A Record has no more fields than fit into registers
-// when it is passed to Ingest.
+// kind is a record's type and whether it is still to be encoded.
 type kind uint8
 
 // lazy marks the kinds of records that are to be encoded.

@@ -3,7 +3,7 @@ package batch
 import "sync"
 
 // ChunkSize is the size of a chunk, or the step of larger ones. It is the default size of a message, too: larger messages
-// measured no faster.
+// gain little, and not every server takes them.
 const ChunkSize = 1 << 20
 
 // keepFree is how many free chunks of one step a pool holds for good. What a burst leaves beyond that is in the hands of
