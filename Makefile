@@ -22,6 +22,7 @@ demo: build ## the whole path in one command: real flights into a Delta table, r
 .PHONY: test
 test: ## all tests, with the race detector
 	@if command -v $$(go env CC) >/dev/null; then set -x; CGO_ENABLED=1 go test -race -timeout 15m ./... ./server/... ./bench/...; \
+	  go test -short . ./internal/...; \
 	  else echo "no C compiler, which the race detector needs on this platform: testing without it"; set -x; go test -timeout 15m ./... ./server/... ./bench/...; fi
 
 .PHONY: lint

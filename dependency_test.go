@@ -29,7 +29,7 @@ var (
 // sdkImports is what each package of the SDK may import of our own packages. The stages 1 to 4 stand for themselves, but
 // for the window, which keeps the ranges that batch makes.
 var sdkImports = map[string][]string{
-	".":                 {"internal/batch", "internal/window", "internal/conn", "internal/recovery", "internal/wire", "internal/oauth", "internal/dial", "internal/version"},
+	".":                 {"internal/batch", "internal/window", "internal/conn", "internal/recovery", "internal/wire", "internal/oauth", "internal/dial", "internal/version", "internal/spin"},
 	"internal/batch":    {"internal/wire"},
 	"internal/window":   {"internal/batch"},
 	"internal/conn":     {"internal/wire"},
@@ -40,6 +40,7 @@ var sdkImports = map[string][]string{
 	"internal/sqltext":  {},
 	"schema":            {"internal/sqltext"},
 	"zerobustest":       {"internal/wire"},
+	"internal/spin":     {},
 	"internal/version":  {},
 	"internal/leaktest": {},
 	"proto":             {},

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
@@ -244,23 +243,4 @@ func TestEncode_ValuesAfterFailures(t *testing.T) {
 	if records != 4 || strings.Join(recs, "") != strings.Repeat(`{"a":1}`, 4) {
 		t.Errorf("kept %q", recs)
 	}
-}
-
-// A producer that finds the lock taken for long is parked in the end, and gets it.
-func TestLock_TakenForLong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var p pipeline
-		p.mu.Lock()
-		got := make(chan bool)
-		go func() {
-			p.lock()
-			p.mu.Unlock()
-			got <- true
-		}()
-		for range 10 * rounds {
-			linger(firstWait << (2 * waits))
-		}
-		p.mu.Unlock()
-		<-got
-	})
 }

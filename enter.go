@@ -51,9 +51,7 @@ func (p *pipeline) add(ctx context.Context, data []byte, block bool) (Ack, error
 	if size > wire.MaxPayload {
 		return Ack{}, p.invalid(opIngest, tooLarge(size))
 	}
-	if !p.mu.TryLock() {
-		p.lock()
-	}
+	p.mu.Lock()
 	if p.shut || !p.room.empty() || !p.win.Reserve(1, size) {
 		if err := p.reserve(ctx, opIngest, 1, size, block); err != nil {
 			return Ack{}, err
@@ -160,7 +158,7 @@ func (p *pipeline) ingestBatch(ctx context.Context, recs []Record) (Ack, error) 
 			return Ack{}, p.invalid(opBatch, tooLarge(size))
 		}
 	}
-	p.lock()
+	p.mu.Lock()
 	if err := p.reserve(ctx, opBatch, len(recs), size, true); err != nil {
 		return Ack{}, err
 	}
@@ -190,7 +188,7 @@ func (p *pipeline) addFramed(ctx context.Context, recs []Record) (Ack, error) {
 		}
 		s.buf = body
 	}
-	p.lock()
+	p.mu.Lock()
 	if err := p.reserve(ctx, opBatch, len(recs), len(body), true); err != nil {
 		return Ack{}, err
 	}

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"log/slog"
 	"runtime/pprof"
-	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -16,6 +15,7 @@ import (
 	"github.com/zerobus-go/zerobus/internal/conn"
 	"github.com/zerobus-go/zerobus/internal/oauth"
 	"github.com/zerobus-go/zerobus/internal/recovery"
+	"github.com/zerobus-go/zerobus/internal/spin"
 	"github.com/zerobus-go/zerobus/internal/window"
 	"github.com/zerobus-go/zerobus/internal/wire"
 )
@@ -53,7 +53,7 @@ type pipeline struct {
 
 	_ [64]byte // what every append writes is no neighbour of what every append reads
 
-	mu         sync.Mutex // guards the following
+	mu         spin.Mutex // guards the following
 	shut       bool       // no more records are taken
 	idle       bool       // the connection's sender sleeps, and must be woken
 	room       room
