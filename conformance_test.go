@@ -39,6 +39,7 @@ var scenarios = []struct {
 	{"CC", 6, []int{5}},
 	{"AU", 16, []int{13}},
 	{"PX", 8, nil},
+	{"GP", 26, nil},
 	{"UT", 10, nil},
 }
 
@@ -84,7 +85,7 @@ func idsOf(f *ast.FuncDecl) (ids []string) {
 	return ids
 }
 
-// readTests returns the ids of all tests of the module below root, by their names as the page has them.
+// readTests returns the ids of all tests of the module below root and of the server, by their names as the page has them.
 func readTests(root string) (map[string][]string, error) {
 	tests := map[string][]string{}
 	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
@@ -98,7 +99,7 @@ func readTests(root string) (map[string][]string, error) {
 		rel = filepath.ToSlash(rel)
 		if d.IsDir() {
 			_, err := os.Stat(filepath.Join(file, "go.mod"))
-			if name := d.Name(); rel != "." && (err == nil || name[0] == '.' || name[0] == '_' || name == "testdata") {
+			if name := d.Name(); rel != "." && rel != "server" && (err == nil || name[0] == '.' || name[0] == '_' || name == "testdata") {
 				return filepath.SkipDir // another module, or not Go's
 			}
 			return nil

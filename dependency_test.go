@@ -29,17 +29,21 @@ var (
 // sdkImports is what each package of the SDK may import of our own packages. The stages 1 to 4 stand for themselves, but
 // for the window, which keeps the ranges that batch makes.
 var sdkImports = map[string][]string{
-	".":                 {"internal/batch", "internal/window", "internal/conn", "internal/recovery", "internal/wire", "internal/oauth", "internal/dial", "internal/version", "internal/spin"},
+	".":                 {"internal/batch", "internal/window", "internal/conn", "internal/recovery", "internal/wire", "internal/oauth", "internal/dial", "internal/version", "internal/spin", "internal/rest", "internal/unity", "schema"},
 	"internal/batch":    {"internal/wire"},
 	"internal/window":   {"internal/batch"},
 	"internal/conn":     {"internal/wire"},
 	"internal/recovery": {},
 	"internal/dial":     {"internal/wire"},
-	"internal/oauth":    {},
+	"internal/oauth":    {"internal/rest"},
+	"internal/rest":     {},
+	"internal/unity":    {"internal/oauth", "internal/rest", "schema"},
 	"internal/wire":     {},
 	"internal/sqltext":  {},
-	"schema":            {"internal/sqltext"},
-	"zerobustest":       {"internal/wire"},
+	"internal/jsonscan": {},
+	"internal/decimal":  {},
+	"schema":            {"internal/sqltext", "internal/jsonscan", "internal/decimal"},
+	"zerobustest":       {"internal/wire", "schema"},
 	"internal/spin":     {},
 	"internal/version":  {},
 	"internal/leaktest": {},
@@ -58,9 +62,10 @@ var serverRows = [][]string{
 	{"server/internal/catalog", "server/internal/token", "server/internal/decode", "server/internal/wal", "server/internal/parquetfile", "server/internal/delta"},
 	{"server/internal/lake/laketest"},
 	{"server/internal/lake", "server/internal/column"},
-	{"server/internal/datadir", "server/internal/localca"},
+	{"server/internal/datadir", "server/internal/localca", "server/internal/protooracle"},
+	{"internal/unity"},
 	{"schema", "zerobustest"},
-	{"internal/wire", "internal/dial", "internal/oauth", "internal/sqltext", "internal/version"},
+	{"internal/wire", "internal/dial", "internal/oauth", "internal/sqltext", "internal/jsonscan", "internal/decimal", "internal/version"},
 }
 
 // ownModules are directories with a go.mod of their own, and what only uses the SDK: nothing imports them.

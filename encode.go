@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/runtime/protoimpl"
 
 	"github.com/zerobus-go/zerobus/internal/wire"
+	"github.com/zerobus-go/zerobus/schema"
 )
 
 // space is memory for records that are encoded outside the lock.
@@ -87,7 +88,8 @@ type valueEncoder struct {
 	block bool
 	ack   Ack
 
-	framed []byte // for takeFramed
+	framed  []byte          // for takeFramed
+	encoder *schema.Encoder // likewise; nil for a JSON stream
 }
 
 var valueEncoders = sync.Pool{New: func() any {
@@ -155,5 +157,19 @@ func (e *valueEncoder) takeFramed(text []byte) {
 		e.err = errInvalidUTF8
 		return
 	}
-	e.framed = wire.AppendRecord(e.framed, text)
+	e.framed, e.err = appendFramedJSON(e.framed, text, e.encoder)
+}
+
+// appendFramedJSON appends a JSON record in its wire form: as it is, or encoded as protobuf.
+func appendFramedJSON(body, text []byte, encoder *schema.Encoder) ([]byte, error) {
+	if encoder == nil {
+		return wire.AppendRecord(body, text), nil
+	}
+	s := spaces.Get().(*space)
+	defer s.free()
+	var err error
+	if s.buf, err = encoder.AppendJSON(s.buf[:0], text); err != nil {
+		return body, err
+	}
+	return wire.AppendRecord(body, s.buf), nil
 }

@@ -24,18 +24,36 @@ func (p *pipeline) ingest(ctx context.Context, rec *Record, block bool) (Ack, er
 	if rec.kind == kind(p.typ) && (p.typ == RecordTypeProto || utf8.Valid(rec.data)) {
 		return p.add(ctx, rec.data, block)
 	}
-	if rec.kind.typ() != p.typ {
+	switch {
+	case rec.kind.typ() != p.typ && !p.transcodes(rec):
 		return Ack{}, p.invalid(opIngest, rec.wrongType(p.typ))
+	case rec.kind.lazy():
+		return p.addLazy(ctx, rec, block)
+	case rec.kind.typ() != p.typ:
+		return p.addTranscoded(ctx, rec.data, block)
 	}
-	if !rec.kind.lazy() {
-		return Ack{}, p.invalid(opIngest, errInvalidUTF8)
+	return Ack{}, p.invalid(opIngest, errInvalidUTF8)
+}
+
+// transcodes reports whether rec is a JSON record that the stream sends as protobuf.
+func (p *pipeline) transcodes(rec *Record) bool {
+	return p.table.encoder != nil && p.typ == RecordTypeProto && rec.kind.typ() == RecordTypeJSON
+}
+
+// addTranscoded encodes a JSON record as protobuf, outside the lock, and copies it into the window.
+func (p *pipeline) addTranscoded(ctx context.Context, text []byte, block bool) (Ack, error) {
+	s := spaces.Get().(*space)
+	defer s.free()
+	var err error
+	if s.buf, err = p.table.encoder.AppendJSON(s.buf[:0], text); err != nil {
+		return Ack{}, p.invalid(opIngest, err)
 	}
-	return p.addLazy(ctx, rec, block)
+	return p.add(ctx, s.buf, block)
 }
 
 // addLazy encodes the record, and adds it.
 func (p *pipeline) addLazy(ctx context.Context, rec *Record, block bool) (Ack, error) {
-	if p.typ == RecordTypeJSON {
+	if rec.kind.typ() == RecordTypeJSON {
 		return p.addValue(ctx, rec.value, block)
 	}
 	m, err := rec.message(p.table.message)
@@ -146,10 +164,10 @@ func (p *pipeline) ingestBatch(ctx context.Context, recs []Record) (Ack, error) 
 	for i := range recs {
 		rec := &recs[i]
 		switch {
+		case rec.kind.lazy(), p.transcodes(rec):
+			return p.addFramed(ctx, recs)
 		case rec.kind.typ() != p.typ:
 			return Ack{}, p.invalidOf(i, rec.wrongType(p.typ))
-		case rec.kind.lazy():
-			return p.addFramed(ctx, recs)
 		}
 		if err := rec.check(); err != nil {
 			return Ack{}, p.invalidOf(i, err)
@@ -176,11 +194,11 @@ func (p *pipeline) addFramed(ctx context.Context, recs []Record) (Ack, error) {
 	body := s.buf[:0]
 	for i := range recs {
 		rec := &recs[i]
-		if rec.kind.typ() != p.typ {
+		if rec.kind.typ() != p.typ && !p.transcodes(rec) {
 			return Ack{}, p.invalidOf(i, rec.wrongType(p.typ))
 		}
 		var err error
-		if body, err = rec.appendFramed(body, p.table.message); err != nil {
+		if body, err = rec.appendFramed(body, &p.table); err != nil {
 			return Ack{}, p.invalidOf(i, err)
 		}
 		if len(body) > wire.MaxPayload {

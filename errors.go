@@ -47,6 +47,9 @@ var (
 	// ErrAuth is a refused token or a missing privilege.
 	ErrAuth = errors.New("authentication or authorization failed")
 
+	// ErrTableNotFound is a table that is not there, or that the principal may not see.
+	ErrTableNotFound = errors.New("the table does not exist, or the principal may not see it")
+
 	// ErrWouldBlock is a [Stream.TryIngest] without room.
 	ErrWouldBlock = errors.New("no room for the record now")
 
@@ -115,6 +118,8 @@ func (e *Error) Is(target error) bool {
 		return e.Code == codes.InvalidArgument
 	case ErrAuth:
 		return e.Code == codes.Unauthenticated || e.Code == codes.PermissionDenied
+	case ErrTableNotFound:
+		return e.Code == codes.NotFound
 	case ErrServerUnresponsive:
 		var u *recovery.Unresponsive
 		return errors.As(e.Err, &u)
@@ -142,7 +147,7 @@ func newError(op, table string, kind, cause error) *Error {
 	e := &Error{Op: op, Table: table, Offset: -1, Err: cause, kind: kind}
 	e.Code = codeOf(kind, cause)
 	switch kind {
-	case ErrStreamClosed, ErrInvalidArgument, ErrInvalidTableName, ErrInvalidState:
+	case ErrStreamClosed, ErrInvalidArgument, ErrInvalidTableName, ErrInvalidState, ErrTableNotFound:
 	case ErrWouldBlock, ErrFlushTimeout, ErrAckTimeout:
 		e.Retriable = true
 	default:
@@ -174,6 +179,8 @@ func codeOf(kind, cause error) codes.Code {
 		return codes.FailedPrecondition
 	case is(ErrAuth):
 		return codes.Unauthenticated
+	case is(ErrTableNotFound):
+		return codes.NotFound
 	case is(ErrWouldBlock):
 		return codes.ResourceExhausted
 	case is(ErrFlushTimeout), is(ErrAckTimeout), is(context.DeadlineExceeded), errors.As(cause, &unresponsive):

@@ -23,15 +23,7 @@ var (
 // Connect opens the next generation.
 func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 	began := time.Now()
-	md, grant, err := fetchHeaders(ctx, h.auth(), target{
-		Target: Target{
-			Table:        h.table.Name,
-			WorkspaceURL: h.sdk.workspaceURL,
-			WorkspaceID:  h.sdk.endpoint.WorkspaceID(),
-		},
-		http:   h.sdk.http(),
-		tokens: &h.sdk.tokens,
-	}, h.log)
+	md, grant, err := fetchHeaders(ctx, h.auth(), h.sdk.target(h.table.Name), h.log)
 	h.pipeline.grant = grant
 	if err != nil {
 		return nil, err

@@ -172,6 +172,12 @@ type StreamSettings struct {
 	// Default: -1.
 	MaxPause time.Duration
 
+	// SchemaCheck compares the descriptor of protobuf records with the table's columns before the stream is created: what the
+	// server would refuse is an error that lists every such field, with the reason; what it may refuse, such as a field whose
+	// values may be out of the column's range, is logged as a warning. Columns that are not known are fetched, see
+	// [SDK.DescribeTable]. Default: false.
+	SchemaCheck bool
+
 	// AckCallback is called for acknowledgements; see [WithAckCallback]. Default: nil.
 	AckCallback func(AckInfo) `json:"-"`
 
@@ -305,6 +311,12 @@ func WithServerAckTimeout(d time.Duration) StreamOption {
 // WithMaxPause bounds the pause before the server closes the stream. Default: the server's own time, two minutes at most.
 func WithMaxPause(d time.Duration) StreamOption {
 	return func(s *StreamSettings) { s.MaxPause = d }
+}
+
+// WithSchemaCheck compares the descriptor of protobuf records with the table's columns before the stream is created; see
+// [StreamSettings].SchemaCheck. Default: off.
+func WithSchemaCheck(on bool) StreamOption {
+	return func(s *StreamSettings) { s.SchemaCheck = on }
 }
 
 // WithAckCallback has f called when records become durable, and once with an error when the stream ends without the

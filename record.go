@@ -119,16 +119,19 @@ func (r *Record) message(want protoreflect.MessageDescriptor) (_ proto.Message, 
 	return m, nil
 }
 
-// appendFramed appends the record in its wire form. On error what it returns is of no use.
-func (r *Record) appendFramed(body []byte, want protoreflect.MessageDescriptor) (_ []byte, err error) {
+// appendFramed appends the record in its wire form, as records of the table are: JSON as protobuf where the table has an
+// encoder. On error what it returns is of no use.
+func (r *Record) appendFramed(body []byte, table *TableProperties) (_ []byte, err error) {
 	defer recovered(&err)
 	switch {
+	case !r.kind.lazy() && r.kind.typ() == RecordTypeJSON && table.encoder != nil:
+		return appendFramedJSON(body, r.data, table.encoder)
 	case !r.kind.lazy():
 		return wire.AppendRecord(body, r.data), r.check()
 	case r.kind.typ() == RecordTypeJSON:
 		e := valueEncoders.Get().(*valueEncoder)
 		e.take = (*valueEncoder).takeFramed
-		e.framed = body
+		e.framed, e.encoder = body, table.encoder
 		if err := e.encode(r.value); err != nil {
 			return body, err
 		}
@@ -136,7 +139,7 @@ func (r *Record) appendFramed(body []byte, want protoreflect.MessageDescriptor) 
 		e.free()
 		return body, err
 	}
-	m, err := r.message(want)
+	m, err := r.message(table.message)
 	if err != nil {
 		return body, err
 	}

@@ -248,6 +248,11 @@ func (k *SDK) create(ctx context.Context, op string, table TableProperties, auth
 		return nil, newError(op, table.Name, nil, context.Cause(ctx))
 	}
 
+	if cfg.SchemaCheck {
+		if err := k.checkSchema(ctx, op, table, auth); err != nil {
+			return nil, err
+		}
+	}
 	p, err := newPipeline(ctx, op, k, table, auth, cfg)
 	if err != nil {
 		return nil, err

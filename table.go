@@ -7,10 +7,12 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/zerobus-go/zerobus/schema"
 )
 
-// TableProperties say which table a stream writes to, and in which encoding. [Table], [ProtoTable] and
-// [ProtoTableDescriptor] make them.
+// TableProperties say which table a stream writes to, and in which encoding. [Table], [ProtoTable],
+// [ProtoTableDescriptor], [DescribedTable] and [SDK.DescribeTable] make them.
 type TableProperties struct {
 	// Name is catalog.schema.table, of ASCII letters, digits and underscores.
 	Name string
@@ -22,7 +24,12 @@ type TableProperties struct {
 	// uses are nested in it. ProtoTable and ProtoTableDescriptor see to that.
 	Descriptor *descriptorpb.DescriptorProto
 
+	// Columns are what the table holds, where that is known. [WithSchemaCheck] compares the descriptor with them, and fetches
+	// them when they are nil. Nothing else looks at them.
+	Columns *schema.Struct
+
 	message protoreflect.MessageDescriptor // what records are checked against; nil when it is not known
+	encoder *schema.Encoder                // of JSON records into protobuf; nil when there is none
 }
 
 // Table is a table that is given JSON records.

@@ -207,4 +207,5 @@ def main():
         refusals(channel, creds)
 
 
-main()
+if __name__ == "__main__":
+    main()

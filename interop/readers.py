@@ -18,7 +18,7 @@ import duckdb
 import pyarrow
 import pyarrow.parquet
 
-BINARY, OUT, FLIGHTS = sys.argv[1:4]
+BINARY, OUT = sys.argv[1:3]
 EPOCH = datetime.datetime(1970, 1, 1)
 RESULTS = []
 
@@ -131,7 +131,7 @@ def main():
     for path in sorted(glob.glob(OUT + "/sent-*.json")):
         with open(path) as f:
             tables[path.rsplit("sent-", 1)[1].removesuffix(".json")] = json.load(f)
-    with gzip.open(FLIGHTS, "rt") as f:
+    with gzip.open(sys.argv[3], "rt") as f:
         tables["flights"] = [json.loads(line) for line in f]
     assert len(tables) == 3, tables.keys()
     for table, want in tables.items():
@@ -146,4 +146,5 @@ def main():
     sys.exit(1 if bad else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

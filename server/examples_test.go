@@ -30,6 +30,7 @@ var examples = map[string]struct {
 	"pipelined/json":  {100_000, "100000 records in "},
 	"pipelined/proto": {100_000, "100000 records in "},
 	"batches":         {100_000, "100 batches of 1000 records in "},
+	"described":       {1_000, "1000 records in "},
 	"headers":         {100, "100 records in "},
 	"unacked":         {19, "19 of 20 records are durable, 1 mended, 1 dropped, on 3 streams in "},
 	"reject":          {997, "997 of 1000 records are durable, 3 were refused, in "},

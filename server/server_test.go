@@ -46,7 +46,10 @@ func (h *harness) credentials() zerobus.ClientCredentials {
 }
 
 // rows counts the rows that zerobus table head would show.
-func (h *harness) rows(table string) int {
+func (h *harness) rows(table string) int { return len(h.head(table)) }
+
+// head returns the rows that zerobus table head would show.
+func (h *harness) head(table string) []any {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -67,7 +70,7 @@ func (h *harness) rows(table string) int {
 		h.t.Fatalf("table head: %d %v", code, body)
 	}
 	rows, _ := body["rows"].([]any)
-	return len(rows)
+	return rows
 }
 
 func TestServer_RecordsOfTheSDKArriveInTheTable(t *testing.T) {

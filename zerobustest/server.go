@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/zerobus-go/zerobus/schema"
 )
 
 // Server is a Zerobus server and the token endpoint of its workspace.
@@ -47,6 +49,8 @@ type Server struct {
 	answerToken   http.HandlerFunc // answers, once the request is recorded
 	tokens        map[string]*token
 	tokenLifetime time.Duration
+
+	tables map[string]*schema.Struct // that the workspace describes
 }
 
 // An Option changes what [New] makes. Nil changes nothing.
@@ -88,11 +92,13 @@ func New(opts ...Option) *Server {
 		validators: map[string]func([]byte) error{},
 
 		tokens:        map[string]*token{},
+		tables:        map[string]*schema.Struct{},
 		tokenLifetime: time.Hour,
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.answerToken = s.grant
 	s.mux.HandleFunc("POST /oidc/v1/token", s.serveToken)
+	s.mux.HandleFunc("GET /api/2.1/unity-catalog/tables/{name}", s.serveTable)
 	if cfg.inMemory {
 		s.listenInMemory()
 	} else {

@@ -10,6 +10,8 @@ import (
 	"runtime/pprof"
 	"sync"
 	"time"
+
+	"github.com/zerobus-go/zerobus/internal/rest"
 )
 
 const (
@@ -111,7 +113,7 @@ type flight struct {
 func (c *Cache) Get(ctx context.Context, cfg Config) (Grant, error) {
 	endpoint, err := TokenURL(cfg.WorkspaceURL)
 	if err != nil {
-		return Grant{}, &Error{Err: err}
+		return Grant{}, &Error{Op: op, Err: err}
 	}
 	k := cfg.key(endpoint)
 	now, ended := time.Now(), ctx.Err() != nil
@@ -171,7 +173,7 @@ func (c *Cache) Get(ctx context.Context, cfg Config) (Grant, error) {
 // waitError is what [Fetch] returns when ctx ends. The cause is the caller's, so unlike the request's own error it is
 // not asked whether it is one of the network.
 func waitError(ctx context.Context, endpoint string) *Error {
-	return &Error{Retriable: true, Err: fmt.Errorf("post to %s: %w", endpoint, context.Cause(ctx))}
+	return &Error{Op: op, Retriable: true, Err: fmt.Errorf("post to %s: %w", endpoint, context.Cause(ctx))}
 }
 
 func (c *Cache) usable(l *lease) bool {
@@ -214,10 +216,10 @@ func (c *Cache) start(ctx context.Context, k key, cfg Config) *flight {
 func (c *Cache) fly(ctx context.Context, k key, f *flight, cfg Config) {
 	sent := time.Now()
 	var token Token
-	err := error(&Error{Err: errors.New("the HTTP client ended the request's goroutine")})
+	err := error(&Error{Op: op, Err: errors.New("the HTTP client ended the request's goroutine")})
 	defer func() {
 		if p := recover(); p != nil {
-			err = &Error{Err: errors.New("the HTTP client panicked: " + cfg.clean(fmt.Sprint(p)))}
+			err = &Error{Op: op, Err: errors.New("the HTTP client panicked: " + rest.Clean(fmt.Sprint(p), cfg.secrets()...))}
 		}
 		c.land(k, f, sent, token, err)
 	}()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"net/http"
@@ -13,23 +12,26 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/zerobus-go/zerobus/internal/rest"
 )
 
 const (
 	// DefaultTimeout bounds a request whose context has no earlier deadline.
-	DefaultTimeout = 30 * time.Second
+	DefaultTimeout = rest.Timeout
 
 	// maxBody bounds what is read of an answer. Tokens of the service have some 3 kB.
 	maxBody = 256 << 10
-
-	tokenPath = "/oidc/v1/token"
 )
+
+// Error is why there is no token.
+type Error = rest.Error
 
 // Config is one token request.
 type Config struct {
 	WorkspaceURL string       // where the token endpoint is; https unless the URL says http; a path stays in front
 	WorkspaceID  string       // the workspace that the token is for
-	Table        string       // catalog.schema.table
+	Table        string       // catalog.schema.table; empty, as the workspace's id, for a token for the workspace's other APIs
 	ClientID     string       // the service principal
 	ClientSecret string       // its secret
 	Client       *http.Client // nil for one of the package's own; its redirect policy is not used
@@ -78,89 +80,54 @@ func (c Config) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 func Fetch(ctx context.Context, c Config) (Token, error) {
 	endpoint, err := TokenURL(c.WorkspaceURL)
 	if err != nil {
-		return Token{}, &Error{Err: err}
+		return Token{}, &Error{Op: op, Err: err}
 	}
 	form, err := c.form()
 	if err != nil {
-		return Token{}, &Error{Err: err}
+		return Token{}, &Error{Op: op, Err: err}
 	}
 	ctx, cancel := context.WithTimeout(ctx, DefaultTimeout)
 	defer cancel()
 
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
-		return Token{}, &Error{Err: errors.New("the workspace URL makes no request")}
+		return Token{}, &Error{Op: op, Err: errors.New("the workspace URL makes no request")}
 	}
 	// RFC 6749 would have both escaped as in a form first. The service and its other clients do not.
 	req.SetBasicAuth(c.ClientID, c.ClientSecret)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
 
-	resp, err := c.client().Do(req)
+	call := rest.Call{Op: op, Max: maxBody, Secrets: c.secrets(), Client: c.Client}
+	body, err := call.Do(req)
 	if err != nil {
-		return Token{}, networkError(endpoint, err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if resp.StatusCode != http.StatusOK {
-		return Token{}, c.answerError(resp.StatusCode, body) // also if the explanation breaks off: a refusal is one
-	}
-	if err != nil {
-		return Token{}, networkError(endpoint, err)
-	}
-	if len(body) > maxBody {
-		return Token{}, &Error{Status: resp.StatusCode, Err: fmt.Errorf("the answer has more than %d bytes", maxBody)}
+		return Token{}, err
 	}
 	token, err := parseToken(body)
 	if err != nil {
-		return Token{}, &Error{Status: resp.StatusCode, Err: err}
+		return Token{}, call.Bad(err)
 	}
 	return token, nil
 }
 
-// defaultTransport keeps no connections: requests are rare, and an idle connection costs goroutines. It is not
-// http.DefaultTransport, which any package of a program may replace by one that sees the secret.
-var defaultTransport = &http.Transport{
-	Proxy:               http.ProxyFromEnvironment,
-	ForceAttemptHTTP2:   true,
-	DisableKeepAlives:   true,
-	TLSHandshakeTimeout: 10 * time.Second,
+// op is the request, for errors.
+const op = "token request"
+
+// secrets are the secret, and the forms in which the request carries it.
+func (c Config) secrets() []string {
+	return []string{c.ClientSecret, url.QueryEscape(c.ClientSecret), basicCredentials(c.ClientID, c.ClientSecret)}
 }
 
-// client returns a copy of the configured client that follows no redirect: the secret goes nowhere but where the user
-// sent it.
-func (c Config) client() *http.Client {
-	client := http.Client{Transport: defaultTransport}
-	if c.Client != nil {
-		client = *c.Client
-	}
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &client
+// basicCredentials returns what stands behind "Basic " in the request's header.
+func basicCredentials(id, secret string) string {
+	r := http.Request{Header: http.Header{}}
+	r.SetBasicAuth(id, secret)
+	return strings.TrimPrefix(r.Header.Get("Authorization"), "Basic ")
 }
 
 // TokenURL returns the token endpoint of a workspace. Errors do not repeat the URL, which may hold a password.
 func TokenURL(workspace string) (string, error) {
-	if workspace == "" {
-		return "", errors.New("the workspace URL is empty; it looks like https://<instance>.cloud.databricks.com")
-	}
-	if !strings.Contains(workspace, "://") {
-		workspace = "https://" + workspace
-	}
-	u, err := url.Parse(workspace)
-	if err != nil {
-		return "", errors.New("the workspace URL is not a URL")
-	}
-	switch {
-	case u.Scheme != "https" && u.Scheme != "http":
-		return "", errors.New("the workspace URL has a scheme that is neither https nor http")
-	case u.Hostname() == "":
-		return "", errors.New("the workspace URL has no host")
-	case u.User != nil:
-		return "", errors.New("the workspace URL has user information; remove everything up to the @")
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return "", errors.New("the workspace URL has a query or a fragment; remove it")
-	}
-	return u.JoinPath(tokenPath).String(), nil
+	return rest.URL(workspace, "oidc", "v1", "token")
 }
 
 // privilege is one element of authorization_details. Its fields are declared in the order in which other clients send
@@ -172,10 +139,13 @@ type privilege struct {
 	ObjectFullPath string   `json:"object_full_path"`
 }
 
-// form returns the four fields of the request.
+// form returns the fields of the request: four, or two for the workspace's other APIs.
 func (c Config) form() (url.Values, error) {
 	if c.ClientID == "" || c.ClientSecret == "" {
 		return nil, errors.New("the client id or the client secret is empty")
+	}
+	if c.WorkspaceID == "" && c.Table == "" {
+		return url.Values{"grant_type": {"client_credentials"}, "scope": {"all-apis"}}, nil
 	}
 	if c.WorkspaceID == "" {
 		return nil, errors.New("the workspace id is empty")

@@ -449,27 +449,3 @@ func FuzzParseToken(f *testing.F) {
 		}
 	})
 }
-
-// Whatever a server answers to a refused request, the error is one short line without the secret.
-func FuzzAnswerError(f *testing.F) {
-	cfg := Config{ClientID: "id", ClientSecret: "hunter2+secret/="}
-	f.Add(401, []byte(`{"error":"invalid_client","error_description":"Client authentication failed"}`))
-	f.Add(403, []byte(`{"error_code":"PERMISSION_DENIED","message":"hunter2+secret/= is no good"}`))
-	f.Add(500, []byte(`{"error":"\u0000\u001b[2Jhunter2%2Bsecret%2F%3D"}`))
-	f.Add(302, []byte("<html>"))
-	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		e := cfg.answerError(status, body)
-		text := e.Error()
-		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) || len(text) > 5000 {
-			t.Errorf("%q", text)
-		}
-		for _, secret := range []string{cfg.ClientSecret, url.QueryEscape(cfg.ClientSecret), basicCredentials(cfg.ClientID, cfg.ClientSecret)} {
-			if strings.Contains(text, secret) {
-				t.Errorf("%q shows the secret", text)
-			}
-		}
-		if want := status == 408 || status == 429 || status >= 500; e.Retriable != want {
-			t.Errorf("status %d: retriable is %v", status, e.Retriable)
-		}
-	})
-}

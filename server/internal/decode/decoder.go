@@ -1,11 +1,10 @@
 package decode
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
-	"unicode/utf8"
 
+	"github.com/zerobus-go/zerobus/internal/jsonscan"
 	"github.com/zerobus-go/zerobus/server/internal/column"
 )
 
@@ -37,34 +36,8 @@ func (e *RecordError) Error() string {
 	return s
 }
 
-// position is the line and column of b[at], both from 1.
-func position(b []byte, at int) (line, col int) {
-	before := b[:at]
-	return 1 + bytes.Count(before, []byte{'\n'}), at - bytes.LastIndexByte(before, '\n')
-}
-
-// maxQuoted is how many bytes of a client's text an error repeats.
-const maxQuoted = 64
-
-// clip makes text of a client fit for an error: short, and without characters that do not print.
-func clip[T string | []byte](text T) string {
-	end := min(len(text), maxQuoted)
-	for end < len(text) && end > maxQuoted-utf8.UTFMax && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	s := string(text[:end])
-	for _, r := range s {
-		if r == utf8.RuneError || !strconv.IsPrint(r) {
-			s = strconv.QuoteToASCII(s)
-			s = s[1 : len(s)-1]
-			break
-		}
-	}
-	if end < len(text) {
-		s += "…"
-	}
-	return s
-}
+// clip makes text of a client fit for an error.
+func clip[T string | []byte](text T) string { return jsonscan.Clip(text) }
 
 // tooLate is the reason when columns begin so late in a batch that the rows before would take too much memory.
 const tooLate = "the column gets its first value after too many records of the batch without one: send smaller batches"

@@ -35,8 +35,8 @@ func TestProtoTypeMap(t *testing.T) {
 	advice := map[string]string{
 		"BOOLEAN": "make it bool", "TINYINT": "make it int32", "SMALLINT": "make it int32", "INT": "make it int32",
 		"BIGINT": "make it int64", "DATE": "make it int32, days since 1970-01-01",
-		"TIMESTAMP":     "make it int64, microseconds since 1970-01-01",
-		"TIMESTAMP_NTZ": "make it int64, microseconds since 1970-01-01",
+		"TIMESTAMP":     "make it int64, microseconds since 1970-01-01 UTC",
+		"TIMESTAMP_NTZ": "make it int64, microseconds since 1970-01-01 of the wall clock",
 		"FLOAT":         "make it float", "DOUBLE": "make it double", "STRING": "make it string", "VARCHAR(9)": "make it string",
 		"CHAR(9)": "make it string", "BINARY": "make it bytes", "DECIMAL(9,2)": "make it string, the number as text",
 	}
@@ -74,7 +74,7 @@ func TestSchemaErrorListsEveryMisfit(t *testing.T) {
 		Misfits: []Misfit{
 			{"temp", "int32", "", "the table has no such column, but Temp: names match in exact case"},
 			{"tags", "repeated string", "STRING", "repeated string does not fit column type STRING: make it string"},
-			{"at", "string", "TIMESTAMP", "string does not fit column type TIMESTAMP: make it int64, microseconds since 1970-01-01"},
+			{"at", "string", "TIMESTAMP", "string does not fit column type TIMESTAMP: make it int64, microseconds since 1970-01-01 UTC"},
 			{"gone", "bytes", "", "the table has no such column: drop the field from the descriptor or add the column to the table"},
 			{"level", "enum", "STRING", "Proto not self-contained for field 'level' with type name '.other.Level': nest the type in the message"},
 			{"id", "", "BIGINT", "the column is BIGINT NOT NULL and the descriptor has no such field: add it"},

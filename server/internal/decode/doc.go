@@ -7,7 +7,7 @@
 //	decoder.go      the interface and the refusal of a record
 //	misfit.go       the refusal of a descriptor
 //	target.go       what a column takes, whatever the encoding
-//	decimal.go      decimal text to 128 bits
+//	decimal.go      decimals as the chunk holds them, and why one was refused
 //	descriptor.go   a DescriptorProto, as far as it is needed
 //	enum.go         the enums in it, by name
 //	proto_plan.go   descriptor and table to a table of operations
@@ -16,8 +16,9 @@
 //	wire.go         varints and fields to skip
 //	json.go         one JSON record to one row
 //	json_value.go   one JSON value to one column
-//	json_text.go    JSON strings
 //	json_number.go  JSON numbers
+//
+// Texts and numbers of JSON are read by package jsonscan, decimals by package decimal, which the client's encoder shares.
 //
 // # The rules
 //

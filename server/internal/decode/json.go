@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"github.com/zerobus-go/zerobus/internal/jsonscan"
 	"github.com/zerobus-go/zerobus/schema"
 	"github.com/zerobus-go/zerobus/server/internal/column"
 )
@@ -8,7 +9,7 @@ import (
 // jsonColumn is a column and how its key usually stands in a record.
 type jsonColumn struct {
 	target
-	key []byte // with quotes, and escapes where they cannot be avoided
+	key []byte // with quotes and colon, and escapes where they cannot be avoided
 }
 
 // jsonDecoder is the plan, compiled from a table, and the state of one record.
@@ -24,7 +25,7 @@ type jsonDecoder struct {
 	// a stream mostly look alike, and comparing with the key that is due is cheaper than to look it up.
 	next []int32
 
-	text []byte // the last string with escapes that did not go straight into a column
+	text jsonscan.Scratch // the last string with escapes that did not go straight into a column
 
 	// The refusal of the current record.
 	failedAt int
@@ -47,7 +48,7 @@ func NewJSON(table *schema.Struct) (Decoder, error) {
 		next:    make([]int32, len(ts)+1),
 	}
 	for i, t := range ts {
-		d.columns[i] = jsonColumn{target: t, key: appendQuoted(nil, t.name)}
+		d.columns[i] = jsonColumn{target: t, key: append(jsonscan.AppendQuoted(nil, t.name), ':')}
 		d.index[t.name] = int32(i)
 		d.next[i] = int32(i)
 	}
@@ -65,12 +66,12 @@ func (d *jsonDecoder) Decode(dst *column.Chunk, record []byte) error {
 		}
 		dst.Truncate(row)
 		err := missing(&d.columns[i].target)
-		err.Line, err.Column = position(record, end)
+		err.Line, err.Column = jsonscan.Place(record, end)
 		return err
 	}
 	dst.Truncate(row)
 	err := &RecordError{Reason: d.reason}
-	err.Line, err.Column = position(record, d.failedAt)
+	err.Line, err.Column = jsonscan.Place(record, d.failedAt)
 	if d.field != noField {
 		err.Field = d.columns[d.field].name
 	}
@@ -86,18 +87,15 @@ func (d *jsonDecoder) fail(at int, reason string) int {
 // record reads the whole record. It returns the position of the closing brace.
 func (d *jsonDecoder) record(dst *column.Chunk, b []byte) int {
 	d.field = noField
-	i := space(b, 0)
-	if i == len(b) {
-		return d.fail(i, "EOF while parsing a value")
-	}
-	if b[i] != '{' {
+	i := jsonscan.Space(b, 0)
+	if i == len(b) || b[i] != '{' {
 		return d.mistyped(b, i, "an object")
 	}
 	end := d.object(dst, b, i+1)
 	if end < 0 {
 		return end
 	}
-	if i := space(b, end); i < len(b) {
+	if i := jsonscan.Space(b, end); i < len(b) {
 		return d.fail(i, "trailing characters")
 	}
 	return end - 1
@@ -106,7 +104,7 @@ func (d *jsonDecoder) record(dst *column.Chunk, b []byte) int {
 // object reads the members and the closing brace of an object whose opening brace ends at i.
 func (d *jsonDecoder) object(dst *column.Chunk, b []byte, i int) int {
 	row := dst.Rows
-	i = space(b, i)
+	i = jsonscan.Space(b, i)
 	if i < len(b) && b[i] == '}' {
 		return i + 1
 	}
@@ -114,7 +112,9 @@ func (d *jsonDecoder) object(dst *column.Chunk, b []byte, i int) int {
 	for {
 		at := i
 		col := d.next[last]
-		if key := d.columns[col].key; len(b)-i >= len(key) && string(b[i:i+len(key)]) == string(key) {
+		key := d.columns[col].key
+		due := len(b)-i >= len(key) && string(b[i:i+len(key)]) == string(key)
+		if due {
 			i += len(key)
 		} else {
 			if col, i = d.key(b, i); i < 0 {
@@ -127,20 +127,13 @@ func (d *jsonDecoder) object(dst *column.Chunk, b []byte, i int) int {
 		if v.N != row {
 			return d.fail(at, "duplicate field '"+clip(d.columns[col].name)+"'")
 		}
-		if i < len(b) && b[i] == ':' {
-			i++
-		} else {
-			i = space(b, i)
-			if i == len(b) {
-				return d.fail(i, "EOF while parsing an object")
-			}
-			if b[i] != ':' {
-				return d.fail(i, "expected `:`")
-			}
-			i++
+		var reason string
+		if due {
+			i = jsonscan.Space(b, i)
+		} else if i, reason = jsonscan.Colon(b, i); reason != "" {
+			return d.fail(i, reason)
 		}
 		d.field = col
-		i = space(b, i)
 		if v.AllNull() && i < len(b) && b[i] != 'n' && !dst.Begin(v) {
 			return d.fail(at, tooLate)
 		}
@@ -148,33 +141,28 @@ func (d *jsonDecoder) object(dst *column.Chunk, b []byte, i int) int {
 			return i
 		}
 		d.field = noField
-		i = space(b, i)
-		switch {
-		case i == len(b):
-			return d.fail(i, "EOF while parsing an object")
-		case b[i] == '}':
-			return i + 1
-		case b[i] != ',':
-			return d.fail(i, "expected `,` or `}`")
+		if i+1 < len(b) && b[i] == ',' && b[i+1] == '"' { // as most records have it: Next would be a call
+			i++
+			continue
 		}
-		i = space(b, i+1)
-		if i < len(b) && b[i] == '}' {
-			return d.fail(i, "trailing comma")
+		var done bool
+		if i, done, reason = jsonscan.Next(b, i, '}'); reason != "" {
+			return d.fail(i, reason)
+		}
+		if done {
+			return i
 		}
 	}
 }
 
 // key reads a key that was not due and finds its column.
 func (d *jsonDecoder) key(b []byte, i int) (int32, int) {
-	if i == len(b) {
-		return 0, d.fail(i, "EOF while parsing an object")
+	if reason := jsonscan.Key(b, i); reason != "" {
+		return 0, d.fail(i, reason)
 	}
-	if b[i] != '"' {
-		return 0, d.fail(i, "key must be a string")
-	}
-	name, end := d.stringView(b, i)
-	if end < 0 {
-		return 0, end
+	name, end, reason := d.text.View(b, i)
+	if reason != "" {
+		return 0, d.fail(end, reason)
 	}
 	col, ok := d.index[string(name)]
 	if !ok {
@@ -183,72 +171,7 @@ func (d *jsonDecoder) key(b []byte, i int) (int32, int) {
 	return col, end
 }
 
-// space is the position of the first byte from i on that is not white space.
-func space(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
-		i++
-	}
-	return i
-}
-
-// hasLiteral reports whether b[i:] begins with the literal and does not go on as a word.
-func hasLiteral(b []byte, i int, literal string) bool {
-	end := i + len(literal)
-	return end <= len(b) && string(b[i:end]) == literal && (end == len(b) || !wordByte(b[end]))
-}
-
-func wordByte(c byte) bool {
-	return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '_'
-}
-
 // mistyped refuses the value at b[i] because its JSON type is not the expected one, or because it is no value.
 func (d *jsonDecoder) mistyped(b []byte, i int, expected string) int {
-	var got string
-	switch {
-	case i == len(b):
-		return d.fail(i, "EOF while parsing a value")
-	case b[i] == '"':
-		got = "string"
-	case b[i] == '{':
-		got = "object"
-	case b[i] == '[':
-		got = "array"
-	case b[i] == '-', b[i] >= '0' && b[i] <= '9':
-		n := scanNumber(b, i)
-		switch {
-		case n.end < 0:
-			return d.fail(i, "invalid number")
-		case n.integer:
-			got = "integer"
-		default:
-			got = "floating point"
-		}
-		got += " `" + clip(b[i:n.end]) + "`"
-	case hasLiteral(b, i, "true"), hasLiteral(b, i, "false"):
-		got = "boolean"
-	case hasLiteral(b, i, "null"):
-		got = "null"
-	default:
-		return d.fail(i, "expected value")
-	}
-	return d.fail(i, "invalid type: "+got+", expected "+expected)
+	return d.fail(i, jsonscan.Mistyped(b, i, expected))
 }
-
-// appendQuoted appends a JSON string with no more escapes than it needs.
-func appendQuoted(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c < 0x20:
-			dst = append(dst, `\u00`...)
-			dst = append(dst, hexDigits[c>>4], hexDigits[c&15])
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '"')
-}
-
-const hexDigits = "0123456789abcdef"

@@ -1,20 +1,16 @@
 package decode
 
 import (
-	"encoding/base64"
-	"slices"
 	"unicode/utf8"
 
+	"github.com/zerobus-go/zerobus/internal/jsonscan"
 	"github.com/zerobus-go/zerobus/schema"
 	"github.com/zerobus-go/zerobus/server/internal/column"
 )
 
-// base64Strict wants the standard alphabet, padding, and zeros in the bits that padding leaves over: one text for each value.
-var base64Strict = base64.StdEncoding.Strict()
-
 // value reads the value at b[i] into the column.
 func (d *jsonDecoder) value(v *column.Vector, c *jsonColumn, b []byte, i int) int {
-	if i < len(b) && b[i] == 'n' && hasLiteral(b, i, "null") {
+	if i < len(b) && b[i] == 'n' && jsonscan.Literal(b, i, "null") {
 		if c.notNull {
 			return d.fail(i, "invalid type: null, the column is "+c.ddl+" NOT NULL")
 		}
@@ -23,9 +19,9 @@ func (d *jsonDecoder) value(v *column.Vector, c *jsonColumn, b []byte, i int) in
 	}
 	switch c.layout {
 	case column.Int32, column.Int64:
-		x, end := d.integer(c, b, i)
-		if end < 0 {
-			return end
+		x, end, ok := jsonscan.Int64(b, i)
+		if !ok || x < c.min || x > c.max {
+			return d.noInteger(c, b, i, end)
 		}
 		if c.layout == column.Int32 {
 			v.AppendInt32(int32(x))
@@ -39,10 +35,10 @@ func (d *jsonDecoder) value(v *column.Vector, c *jsonColumn, b []byte, i int) in
 		return d.float(v, b, i)
 	case column.Bool:
 		switch {
-		case hasLiteral(b, i, "true"):
+		case jsonscan.Literal(b, i, "true"):
 			v.AppendBool(true)
 			return i + len("true")
-		case hasLiteral(b, i, "false"):
+		case jsonscan.Literal(b, i, "false"):
 			v.AppendBool(false)
 			return i + len("false")
 		}
@@ -62,8 +58,9 @@ func (d *jsonDecoder) string(v *column.Vector, c *jsonColumn, b []byte, i int) i
 	}
 	begin := len(v.Data)
 	var end int
-	if v.Data, end = d.appendString(v.Data, b, i); end < 0 {
-		return end
+	var reason string
+	if v.Data, end, reason = jsonscan.AppendString(v.Data, b, i); reason != "" {
+		return d.fail(end, reason)
 	}
 	if n := len(v.Data) - begin; c.length > 0 && n > c.length {
 		if n = utf8.RuneCount(v.Data[begin:]); n > c.length {
@@ -79,22 +76,14 @@ func (d *jsonDecoder) binary(v *column.Vector, b []byte, i int) int {
 	if i == len(b) || b[i] != '"' {
 		return d.mistyped(b, i, expected)
 	}
-	text, end := d.stringView(b, i)
-	if end < 0 {
-		return end
+	text, end, reason := d.text.View(b, i)
+	if reason != "" {
+		return d.fail(end, reason)
 	}
-	for _, c := range text {
-		if c == '\n' || c == '\r' { // the decoder would pass over them
-			return d.fail(i, "invalid base64, expected "+expected)
-		}
-	}
-	begin := len(v.Data)
-	v.Data = slices.Grow(v.Data, base64Strict.DecodedLen(len(text)))
-	n, err := base64Strict.Decode(v.Data[begin:cap(v.Data)], text)
-	if err != nil {
+	var ok bool
+	if v.Data, ok = jsonscan.AppendBase64(v.Data, text); !ok {
 		return d.fail(i, "invalid base64, expected "+expected)
 	}
-	v.Data = v.Data[:begin+n]
 	v.EndBytes()
 	return end
 }
@@ -102,18 +91,16 @@ func (d *jsonDecoder) binary(v *column.Vector, b []byte, i int) int {
 func (d *jsonDecoder) decimal(v *column.Vector, c *jsonColumn, b []byte, i int) int {
 	var text []byte
 	var end int
-	switch {
-	case i < len(b) && b[i] == '"':
-		if text, end = d.stringView(b, i); end < 0 {
-			return end
+	if i < len(b) && b[i] == '"' {
+		var reason string
+		if text, end, reason = d.text.View(b, i); reason != "" {
+			return d.fail(end, reason)
 		}
-	case i < len(b) && (b[i] == '-' || b[i] >= '0' && b[i] <= '9'):
-		if end = scanNumber(b, i).end; end < 0 {
-			return d.fail(i, "invalid number")
+	} else {
+		if end = jsonscan.Number(b, i); end < 0 {
+			return d.mistyped(b, i, "a decimal number or a string with one")
 		}
 		text = b[i:end]
-	default:
-		return d.mistyped(b, i, "a decimal number or a string with one")
 	}
 	x, fault := parseDecimal(text, c.precision, c.scale)
 	if fault != decimalOK {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"unicode/utf8"
 
+	"github.com/zerobus-go/zerobus/internal/jsonscan"
 	"github.com/zerobus-go/zerobus/server/internal/column"
 )
 
@@ -129,7 +130,7 @@ func (d *protoDecoder) message(dst *column.Chunk, b []byte) error {
 				break
 			}
 			if !utf8.Valid(s) {
-				return &RecordError{Field: d.targets[f.col].name, Reason: fmt.Sprintf("invalid UTF-8 at byte %d", from+validPrefix(s))}
+				return &RecordError{Field: d.targets[f.col].name, Reason: fmt.Sprintf("invalid UTF-8 at byte %d", from+jsonscan.ValidPrefix(s))}
 			}
 			if f.op == opDecimal {
 				ok = d.decimal(v, f, s)

@@ -162,7 +162,7 @@ func compileField(f *field, t *target, enums *enumSet) (protoField, string) {
 		p.kind = protoreflect.EnumKind
 	}
 	if f.cardinality == protoreflect.Repeated {
-		return p, fmt.Sprintf("%s does not fit column type %s: %s", f.typeText(), t.ddl, wanted(t))
+		return p, fmt.Sprintf("%s does not fit column type %s: %s", f.typeText(), t.ddl, t.wanted)
 	}
 	var wireType uint64
 	switch p.kind {
@@ -209,7 +209,7 @@ func compileField(f *field, t *target, enums *enumSet) (protoField, string) {
 		p.op, fits = integerOp(&p, t), t.integer()
 	}
 	if !fits {
-		return p, fmt.Sprintf("%s does not fit column type %s: %s", f.typeText(), t.ddl, wanted(t))
+		return p, fmt.Sprintf("%s does not fit column type %s: %s", f.typeText(), t.ddl, t.wanted)
 	}
 	return p, ""
 }
@@ -223,29 +223,4 @@ func integerOp(p *protoField, t *target) op {
 		return opInt64
 	}
 	return opInteger
-}
-
-// wanted is the advice for a field that does not fit its column.
-func wanted(t *target) string {
-	switch t.kind {
-	case schema.Boolean:
-		return "make it bool"
-	case schema.Byte, schema.Short, schema.Integer:
-		return "make it int32"
-	case schema.Date:
-		return "make it int32, days since 1970-01-01"
-	case schema.Long:
-		return "make it int64"
-	case schema.Timestamp, schema.TimestampNTZ:
-		return "make it int64, microseconds since 1970-01-01"
-	case schema.Float:
-		return "make it float"
-	case schema.Double:
-		return "make it double"
-	case schema.Decimal:
-		return "make it string, the number as text"
-	case schema.Binary:
-		return "make it bytes"
-	}
-	return "make it string"
 }

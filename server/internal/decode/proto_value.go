@@ -133,16 +133,3 @@ func (d *protoDecoder) fieldOf(col int32) *protoField {
 	i := slices.IndexFunc(d.fields, func(f protoField) bool { return f.col == col })
 	return &d.fields[i]
 }
-
-// validPrefix is how many bytes of s are valid UTF-8.
-func validPrefix(s []byte) int {
-	n := 0
-	for n < len(s) {
-		r, size := utf8.DecodeRune(s[n:])
-		if r == utf8.RuneError && size <= 1 {
-			break
-		}
-		n += size
-	}
-	return n
-}

@@ -16,6 +16,7 @@ type target struct {
 	layout  column.Layout
 	notNull bool
 	ddl     string // the type, for messages
+	wanted  string // the advice for a field that does not fit
 
 	min, max         int64 // of the integer layouts
 	length           int   // of text: characters, 0 for any number
@@ -35,7 +36,7 @@ func targets(table *schema.Struct) ([]target, error) {
 			return nil, fmt.Errorf("column %s: type %s cannot be stored yet", f.Name, f.Type)
 		}
 		t := target{
-			name: f.Name, kind: f.Type.Kind, layout: layout, notNull: !f.Nullable, ddl: f.Type.DDL(),
+			name: f.Name, kind: f.Type.Kind, layout: layout, notNull: !f.Nullable, ddl: f.Type.DDL(), wanted: "make it " + f.Type.ProtoType(),
 			length: f.Type.Length, precision: f.Type.Precision, scale: f.Type.Scale,
 		}
 		switch {

@@ -1,4 +1,4 @@
-package oauth
+package rest
 
 import (
 	"crypto/tls"
@@ -11,19 +11,22 @@ import (
 	"strings"
 )
 
-// Error is why there is no token.
+// Error is why a request failed.
 type Error struct {
+	Op          string // what the request was: "token request"
 	Status      int    // the answer's HTTP status; 0 without an answer
-	Code        string // OAuth's error, such as invalid_client; may be empty
+	Code        string // the server's word for it, such as invalid_client; may be empty
 	Description string // the server's explanation, shortened; may be empty
 	Retriable   bool   // whether the same request may succeed later
 	Err         error  // the cause; nil when the server said no
 }
 
-// Error never contains the secret or a token.
+// Error is one line. It never contains a secret of the request.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString("token request: ")
+	if e.Op != "" {
+		b.WriteString(e.Op + ": ")
+	}
 	if e.Err != nil {
 		b.WriteString(e.Err.Error())
 		if e.Status != 0 && e.Status != http.StatusOK {
@@ -49,25 +52,35 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // networkError is for a request without a whole answer. It is worth another try, also after a timeout; whether there is
 // time for one is the caller's affair. Only a server that cannot be trusted, or speaks no TLS, will be the same again.
-func networkError(endpoint string, err error) *Error {
+func (c Call) networkError(req *http.Request, err error) *Error {
 	if u := (*url.Error)(nil); errors.As(err, &u) {
 		err = u.Err // without the method and the URL, which we name ourselves
 	}
+	what := strings.ToLower(req.Method) + " to "
+	if req.Method == http.MethodGet {
+		what = "get "
+	}
+	what += req.URL.String()
+	e := &Error{Op: c.Op}
 	var untrusted *tls.CertificateVerificationError
 	var plaintext tls.RecordHeaderError
 	switch {
 	case errors.As(err, &untrusted):
-		return &Error{Err: fmt.Errorf("post to %s: %w; give the SDK the server's certificate authority", endpoint, err)}
+		e.Err = fmt.Errorf("%s: %w; give the server's certificate authority", what, err)
 	case errors.As(err, &plaintext):
-		return &Error{Err: fmt.Errorf("post to %s: %w; is it an http:// URL?", endpoint, err)}
+		e.Err = fmt.Errorf("%s: %w; is it an http:// URL?", what, err)
+	default:
+		e.Retriable = true
+		e.Err = fmt.Errorf("%s: %w", what, err)
 	}
-	return &Error{Retriable: true, Err: fmt.Errorf("post to %s: %w", endpoint, err)}
+	return e
 }
 
 // answerError is for an answer that is not 200. Timeouts, too many requests and faults of the server pass; everything
 // else would be answered in the same way again.
-func (c Config) answerError(status int, body []byte) *Error {
+func (c Call) answerError(status int, body []byte) *Error {
 	e := &Error{
+		Op:        c.Op,
 		Status:    status,
 		Retriable: status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status >= 500,
 	}
@@ -82,8 +95,8 @@ func (c Config) answerError(status int, body []byte) *Error {
 		Message     string `json:"message"`
 	}
 	if json.Unmarshal(body, &answer) == nil {
-		e.Code = c.clean(firstOf(answer.Error, answer.ErrorCode))
-		e.Description = c.clean(firstOf(answer.Description, answer.Message))
+		e.Code = Clean(firstOf(answer.Error, answer.ErrorCode), c.Secrets...)
+		e.Description = Clean(firstOf(answer.Description, answer.Message), c.Secrets...)
 	}
 	return e
 }
@@ -95,15 +108,9 @@ func firstOf(a, b string) string {
 	return b
 }
 
-// clean makes a server's text fit for a log: one line, printable, not long, and without the secret, also where the
-// server echoes the request back.
-func (c Config) clean(s string) string {
-	if s == "" {
-		return ""
-	}
-	// Both the secret itself and the forms in which the request carries it.
-	basic := basicCredentials(c.ClientID, c.ClientSecret)
-	for _, secret := range []string{c.ClientSecret, url.QueryEscape(c.ClientSecret), basic} {
+// Clean makes a text of a server fit for a log: one line, printable, not long, and without the secrets.
+func Clean(s string, secrets ...string) string {
+	for _, secret := range secrets {
 		if secret != "" {
 			s = strings.ReplaceAll(s, secret, "(hidden)")
 		}
@@ -114,11 +121,4 @@ func (c Config) clean(s string) string {
 	}
 	s = strconv.Quote(s)
 	return strings.ReplaceAll(s[1:len(s)-1], `\"`, `"`)
-}
-
-// basicCredentials returns what stands behind "Basic " in the request's header.
-func basicCredentials(id, secret string) string {
-	r := http.Request{Header: http.Header{}}
-	r.SetBasicAuth(id, secret)
-	return strings.TrimPrefix(r.Header.Get("Authorization"), "Basic ")
 }

@@ -1,0 +1,26 @@
+-- Every scalar type, by all of its names.
+CREATE TABLE IF NOT EXISTS main.types.scalars (
+  c_boolean BOOLEAN,
+  c_tinyint TINYINT,
+  c_byte BYTE,
+  c_smallint SMALLINT,
+  c_short SHORT,
+  c_int INT,
+  c_integer INTEGER,
+  c_bigint BIGINT,
+  c_long LONG,
+  c_float FLOAT,
+  c_real REAL,
+  c_double DOUBLE,
+  c_decimal DECIMAL,
+  c_decimal_10 DECIMAL(10),
+  c_decimal_38_18 DECIMAL(38, 18),
+  c_string STRING,
+  c_char CHAR(3),
+  c_varchar VARCHAR(255),
+  c_binary BINARY,
+  c_date DATE,
+  c_timestamp TIMESTAMP,
+  c_timestamp_ntz TIMESTAMP_NTZ,
+  c_variant VARIANT
+) USING DELTA;
