@@ -143,6 +143,29 @@ message M {
 `)
 }
 
+func TestFormatProto_FieldsOfOneofsStandTogether(t *testing.T) {
+	f := fileOf(t, `syntax: "proto3" message_type { name: "M" oneof_decl { name: "x" } oneof_decl { name: "y" } oneof_decl { name: "_e" }
+		field { name: "a" number: 1 type: TYPE_INT32 oneof_index: 1 }
+		field { name: "b" number: 2 type: TYPE_INT32 oneof_index: 0 }
+		field { name: "c" number: 3 type: TYPE_INT32 }
+		field { name: "d" number: 4 type: TYPE_INT32 oneof_index: 1 }
+		field { name: "e" number: 5 type: TYPE_INT32 oneof_index: 2 proto3_optional: true } }`)
+	checkFormat(t, f, `syntax = "proto3";
+
+message M {
+  oneof y {
+    int32 a = 1;
+    int32 d = 4;
+  }
+  oneof x {
+    int32 b = 2;
+  }
+  int32 c = 3;
+  optional int32 e = 5;
+}
+`)
+}
+
 func TestFormatProto_NamesOfTypesAreShortAndRight(t *testing.T) {
 	for absolute, want := range map[string]string{
 		".p.q.M":         "M",

@@ -120,7 +120,7 @@ func columnComment(lines string) string {
 	return strings.TrimPrefix(strings.ReplaceAll(text, "\n ", "\n"), " ")
 }
 
-// hintedType is the type with which a comment begins, if a colon or nothing follows.
+// hintedType is the type with which a comment begins, in the letters of [Struct.Proto], if a colon or nothing follows.
 func hintedType(comment string) (Type, bool) {
 	s := sqltext.NewScanner(comment)
 	t, err := parseType(s, 0)
@@ -128,7 +128,8 @@ func hintedType(comment string) (Type, bool) {
 		return Type{}, false
 	}
 	next := s.Next()
-	return t, s.Err() == nil && (next.Is(":") || next.Kind == sqltext.End)
+	written := strings.HasPrefix(strings.TrimSpace(comment), t.DDL()) // others write "date" and mean no type
+	return t, written && s.Err() == nil && (next.Is(":") || next.Kind == sqltext.End)
 }
 
 // sameFields reports whether columns of both types have the same field.

@@ -22,8 +22,8 @@ const (
 // before their fields; behind a field stands its type where protobuf says less, such as DATE.
 //
 // What protobuf cannot say is an error that names the column and a way out: an array or a map in an array or a map, a map's
-// key that is no integer, boolean or text, a name that is no identifier of ASCII, messages nested more than [MaxDepth] deep.
-// message must be an identifier.
+// key that is no integer, boolean or text, a name that is no identifier of ASCII, messages nested more than [MaxDepth] deep
+// (protoc compiles 30 levels). message must be an identifier.
 func (s *Struct) Proto(message string) (*descriptorpb.FileDescriptorProto, error) {
 	if !identifier(message) {
 		return nil, fmt.Errorf("message name %q: protobuf takes ASCII letters, digits and underscores, and no digit first", message)
@@ -332,8 +332,7 @@ func (b *builder) comment(f *Field, at []int32) {
 
 // commentText is a comment as the lines of a // comment hold it.
 func commentText(s string) string {
-	s = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\x00", "").Replace(s)
-	return " " + strings.ReplaceAll(s, "\n", "\n ") + "\n"
+	return " " + strings.Join(commentLines(s+"\n"), "\n ") + "\n"
 }
 
 // hidden reports whether the field of such a column says less than the column.
@@ -353,9 +352,9 @@ func (t *Type) hidden() bool {
 	return false
 }
 
-// hint is the column's type, and what the value of its field means.
+// hint is the column's type, without the members of structs, and what the value of its field means.
 func (t *Type) hint() string {
-	text := t.DDL()
+	text := t.bare().DDL()
 	for elem := t; ; elem = elem.Elem {
 		switch elem.Kind {
 		case Array, Map:
@@ -365,6 +364,18 @@ func (t *Type) hint() string {
 		}
 		return text
 	}
+}
+
+// bare is the type without the members of structs.
+func (t *Type) bare() *Type {
+	b := *t
+	switch t.Kind {
+	case StructKind:
+		b.Fields = nil
+	case Map, Array:
+		b.Elem = t.Elem.bare()
+	}
+	return &b
 }
 
 // meaning says what the field of a scalar column holds, where its type does not tell.
