@@ -534,7 +534,7 @@ func ExampleSDK_DescribeTable() {
 			return err
 		}
 		if _, err := stream.Ingest(ctx, zerobus.JSON(r)); err != nil {
-			return err // such as: column temp: expected an integer
+			return err // such as: field temp: value 3000000000 is out of range for INT
 		}
 		//snippet:end
 		return stream.Close(ctx)
