@@ -142,18 +142,6 @@ func TestParseComma(t *testing.T) {
 	}
 }
 
-func TestParseColumns(t *testing.T) {
-	got, err := parseColumns([]byte(`{"columns":[{"name":"a","type_text":"bigint"},{"name":"b","type_text":"array<string>"}]}`))
-	if err != nil || len(got) != 2 || got[0].Type.Kind != schema.Long || got[1].Type.Kind != schema.Array {
-		t.Errorf("%v, %v", got, err)
-	}
-	for _, body := range []string{"", "<html>", "{}", `{"columns":[{"name":"a","type_text":"quux"}]}`} {
-		if _, err := parseColumns([]byte(body)); err == nil {
-			t.Errorf("%q was taken", body)
-		}
-	}
-}
-
 func FuzzRows(f *testing.F) {
 	f.Add("id,text\n1,a\n")
 	f.Add("\ufeffid;text\r\n\"1\",\"a\"\"\nb\"\n\nx,y\n")
