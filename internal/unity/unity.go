@@ -50,7 +50,7 @@ func ClientToken(endpoint, clientID, clientSecret string, client *http.Client) f
 // [rest.Timeout] each. Errors are the token's, or of type *[Error], whose status is 404 for a table that is not there and
 // 403 for one that the token may not see.
 func Fetch(ctx context.Context, c Config, table string) (*schema.Struct, error) {
-	if slices.Contains(strings.Split(table, "."), "") {
+	if parts := strings.Split(table, "."); len(parts) != 3 || slices.Contains(parts, "") {
 		return nil, &Error{Op: op, Err: fmt.Errorf("table name %q: it has three parts, catalog.schema.table", table)}
 	}
 	u, err := rest.URL(c.Endpoint, "api", "2.1", "unity-catalog", "tables", table)

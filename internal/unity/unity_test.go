@@ -121,8 +121,10 @@ func TestFetch_GP15_GP21_Errors(t *testing.T) {
 	if !errors.As(err, &e) || e.Status != 401 || e.Code != "invalid_client" {
 		t.Errorf("a wrong secret: %v", err)
 	}
-	if _, err := fetch(srv, "c..t"); err == nil || !strings.Contains(err.Error(), "it has three parts") {
-		t.Errorf("an empty part: %v", err)
+	for _, name := range []string{"c..t", "c.t", "c.s.t.u", ""} {
+		if _, err := fetch(srv, name); err == nil || !strings.Contains(err.Error(), "it has three parts") {
+			t.Errorf("%q: %v", name, err)
+		}
 	}
 }
 
