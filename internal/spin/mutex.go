@@ -56,9 +56,10 @@ func (m *Mutex) wait() {
 		}
 		runtime.Gosched()
 	}
+	// So much later the system has probably taken the processor from the one who has the lock, and wants another one for it.
 	m.queue.Lock()
 	for !m.look() {
-		runtime.Gosched()
+		giveWay()
 	}
 	m.queue.Unlock()
 }
