@@ -4,7 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/zerobus-go/zerobus/internal/recovery"
 	"github.com/zerobus-go/zerobus/internal/rest"
@@ -17,7 +23,8 @@ import (
 // for what its streams take.
 //
 // It makes one request for a token, if auth is [ClientCredentials], and one for the table, and returns when ctx ends or
-// after 30 s for each. The token of any other provider must be good for Unity Catalog's API. The principal needs SELECT or
+// after 30 s for each; it does not try again. The token of any other provider, such as [NewOAuthHeadersProvider]'s, must be good
+// for Unity Catalog's API, which one for a stream may not be. The principal needs SELECT or
 // MODIFY on the table. A table that is not there is an [ErrTableNotFound], a refused principal an [ErrAuth], a column that
 // protobuf cannot say an [ErrInvalidArgument]; the latter names the column and a way out. What may pass is retriable.
 func (k *SDK) DescribeTable(ctx context.Context, name string, auth Auth) (TableProperties, error) {
@@ -36,7 +43,8 @@ func (k *SDK) DescribeTable(ctx context.Context, name string, auth Auth) (TableP
 // DescribedTable is a table whose columns are known, from [SDK.DescribeTable] or a statement ([schema.ParseCreateTable]), for
 // protobuf records with a descriptor made of them.
 //
-// Its streams take protobuf records that fit the descriptor. They also take JSON records ([JSON], [JSONString],
+// Its streams take protobuf records of the descriptor: encoded ones, and messages whose fields have its numbers and types. They
+// also take JSON records ([JSON], [JSONString],
 // [JSONBytes]), which are encoded as protobuf by the ingest call, without reflection: a JSON record must fit the table by
 // the same rules as on a JSON stream, and one that does not is an [ErrInvalidArgument] at once, with the field's path; nothing
 // of it is sent.
@@ -44,25 +52,85 @@ func (k *SDK) DescribeTable(ctx context.Context, name string, auth Auth) (TableP
 // A column that protobuf cannot say is an ErrInvalidArgument that names the column and a way out.
 func DescribedTable(name string, columns *schema.Struct) (TableProperties, error) {
 	const op = "make descriptor"
-	t := TableProperties{Name: name, RecordType: RecordTypeProto, Columns: columns}
 	if err := checkTableName(name); err != nil {
-		return t, newError(op, name, ErrInvalidTableName, err)
+		return TableProperties{}, newError(op, name, ErrInvalidTableName, err)
 	}
 	if columns == nil {
-		return t, invalid(op, name, "the columns are nil")
+		return TableProperties{}, invalid(op, name, "the columns are nil")
 	}
 	message := name[strings.LastIndexByte(name, '.')+1:]
 	if c := message[0]; c >= '0' && c <= '9' {
 		message = "_" + message
 	}
-	var err error
-	if t.Descriptor, err = columns.Descriptor(message); err != nil {
-		return t, newError(op, name, ErrInvalidArgument, err)
+	d, err := describe(columns, message)
+	if err != nil {
+		return TableProperties{}, newError(op, name, ErrInvalidArgument, err)
 	}
-	if t.encoder, err = schema.NewEncoder(columns); err != nil {
-		return t, newError(op, name, ErrInvalidArgument, err)
+	return TableProperties{
+		Name: name, RecordType: RecordTypeProto, Columns: columns,
+		Descriptor: proto.CloneOf(d.descriptor), message: d.message, described: d,
+	}, nil
+}
+
+// described is what is made of a table's columns. It does not change, but for what it remembers.
+type described struct {
+	descriptor *descriptorpb.DescriptorProto
+	message    protoreflect.MessageDescriptor // the same, linked
+	encoder    *schema.Encoder                // of JSON records into such messages
+	fitting    sync.Map                       // by protoreflect.MessageDescriptor: the error of fits, or nil
+}
+
+func describe(columns *schema.Struct, message string) (*described, error) {
+	if err := columns.Validate(); err != nil {
+		return nil, err
 	}
-	return t, nil
+	d, err := columns.Descriptor(message)
+	if err != nil {
+		return nil, err
+	}
+	md, err := schema.Resolve(d)
+	if err != nil {
+		return nil, err
+	}
+	e, err := schema.NewEncoder(columns)
+	return &described{descriptor: d, message: md, encoder: e}, err
+}
+
+// fits returns why messages of a type cannot be records of the table, which the server reads by its descriptor: each field must
+// have its number and its type there.
+func (d *described) fits(md protoreflect.MessageDescriptor) error {
+	if md == d.message {
+		return nil
+	}
+	known, ok := d.fitting.Load(md)
+	if !ok {
+		known, _ = d.fitting.LoadOrStore(md, sameFields(md, d.message, 0))
+	}
+	err, _ := known.(error)
+	return err
+}
+
+// sameFields returns an error for the first field of md that is another one, or none, in want.
+func sameFields(md, want protoreflect.MessageDescriptor, depth int) error {
+	if depth > schema.MaxDepth {
+		return fmt.Errorf("messages of type %s are nested too deep", md.FullName())
+	}
+	for i := range md.Fields().Len() {
+		f := md.Fields().Get(i)
+		w := want.Fields().ByName(f.Name())
+		switch {
+		case w == nil:
+			return fmt.Errorf("field %s is no column", f.FullName())
+		case f.Number() != w.Number(), f.Kind() != w.Kind(), f.IsList() != w.IsList(), f.IsMap() != w.IsMap(), f.IsPacked() != w.IsPacked():
+			return fmt.Errorf("field %s is not the field %d that the table's descriptor has for the column; for a message of one's own there is ProtoTable",
+				f.FullName(), w.Number())
+		case f.Message() != nil:
+			if err := sameFields(f.Message(), w.Message(), depth+1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // columns fetches the columns of a table.
@@ -80,16 +148,21 @@ func (k *SDK) columns(ctx context.Context, op, table string, auth Auth) (*schema
 	if err := checkTableName(table); err != nil {
 		return nil, newError(op, table, ErrInvalidTableName, err)
 	}
+	var noToken error
 	columns, err := unity.Fetch(ctx, unity.Config{
 		Endpoint: k.workspaceURL,
-		Token:    func(ctx context.Context) (string, error) { return k.catalogToken(ctx, table, auth) },
-		Client:   k.http(),
+		Token: func(ctx context.Context) (token string, err error) {
+			token, err = k.catalogToken(ctx, table, auth)
+			noToken = err
+			return token, err
+		},
+		Client: k.http(),
 	}, table)
 	var answer *rest.Error
 	switch {
 	case err == nil:
 		return columns, nil
-	case errors.As(err, &answer) && answer.Status == 404:
+	case errors.As(err, &answer) && answer.Status == http.StatusNotFound && noToken == nil:
 		return nil, newError(op, table, ErrTableNotFound, recovery.Permanent(err))
 	case answer != nil:
 		err = tokenError(err)
@@ -99,7 +172,10 @@ func (k *SDK) columns(ctx context.Context, op, table string, auth Auth) (*schema
 
 // catalogToken is a token for Unity Catalog's API. Tokens for streams are of no use there.
 func (k *SDK) catalogToken(ctx context.Context, table string, auth Auth) (string, error) {
-	if c, ok := auth.(ClientCredentials); ok {
+	switch c := auth.(type) {
+	case ClientCredentials:
+		return unity.ClientToken(k.workspaceURL, c.ID, c.Secret, k.http())(ctx)
+	case *ClientCredentials:
 		return unity.ClientToken(k.workspaceURL, c.ID, c.Secret, k.http())(ctx)
 	}
 	md, _, err := fetchHeaders(ctx, auth, k.target(table), k.log)
@@ -123,17 +199,21 @@ func (k *SDK) target(table string) target {
 }
 
 // checkSchema compares the descriptor of a table of protobuf records with the table's columns, which are fetched if they are not
-// known. What the server would refuse is an error; what it may refuse is logged.
+// known; those of a described table, which may have changed since, if there is a workspace to ask. What the server would
+// refuse is an error; what it may refuse is logged.
 func (k *SDK) checkSchema(ctx context.Context, op string, t TableProperties, auth Auth) error {
 	if t.recordType() != RecordTypeProto {
 		return nil // a JSON stream has no descriptor
 	}
 	columns := t.Columns
-	if columns == nil {
+	if columns == nil || t.described != nil && k.workspaceURL != "" {
 		var err error
 		if columns, err = k.columns(ctx, op, t.Name, auth); err != nil {
 			return err
 		}
+	}
+	if err := columns.Validate(); err != nil {
+		return invalid(op, t.Name, "the table's columns: %w", err)
 	}
 	var findings schema.Findings
 	if t.message != nil {

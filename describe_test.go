@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +15,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/zerobus-go/zerobus"
 	"github.com/zerobus-go/zerobus/schema"
@@ -36,7 +39,7 @@ func columnsOf(t testing.TB, ddl string) *schema.Struct {
 // text is a record of a described table, as protobuf's own library reads it.
 func text(t testing.TB, d *descriptorpb.DescriptorProto, record []byte) string {
 	t.Helper()
-	md, err := schema.Link(d)
+	md, err := schema.Resolve(d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,5 +278,148 @@ func TestErrTableNotFound_OfTheServer(t *testing.T) {
 		w.srv.Script(zerobustest.Refuse(codes.NotFound, "no such table"))
 		_, err := w.create()
 		wantErr(w, err, zerobus.ErrTableNotFound, "no such table")
+	})
+}
+
+// What a described table was made of cannot be changed behind its encoder's back.
+func TestDescribedTable_ChangedAfterwards(t *testing.T) {
+	inBubble(t, func(w *world) {
+		props, err := zerobus.DescribedTable(table, columnsOf(w, "CREATE TABLE t (x STRING, y STRING)"))
+		w.must(err)
+		swapped := props
+		swapped.Descriptor = proto.CloneOf(props.Descriptor)
+		swapped.Descriptor.Field[0].Number, swapped.Descriptor.Field[1].Number = proto.Int32(2), proto.Int32(1)
+		_, err = w.sdk.CreateStream(w.Context(), swapped, auth)
+		wantErr(w, err, zerobus.ErrInvalidArgument, "the descriptor is not the one that was made of the table's columns")
+		props.Descriptor.Field[0].Number = proto.Int32(3)
+		_, err = w.sdk.CreateStream(w.Context(), props, auth)
+		wantErr(w, err, zerobus.ErrInvalidArgument, "the descriptor is not the one that was made of the table's columns")
+	})
+}
+
+// A described table may also be given JSON records as they are.
+func TestDescribedTable_AsJSON(t *testing.T) {
+	inBubble(t, func(w *world) {
+		props, err := zerobus.DescribedTable(table, columnsOf(w, "CREATE TABLE t (x INT)"))
+		w.must(err)
+		props.RecordType = zerobus.RecordTypeJSON
+		s, err := w.sdk.CreateStream(w.Context(), props, auth)
+		w.must(err)
+		_, err = s.Ingest(w.Context(), zerobus.JSON(map[string]int{"x": 1}))
+		w.must(err)
+		_, err = s.IngestBatch(w.Context(), []zerobus.Record{zerobus.JSON(map[string]int{"x": 2}), zerobus.JSONString(`{"x":3}`)})
+		w.must(err)
+		_, err = s.Ingest(w.Context(), zerobus.ProtoBytes(nil))
+		wantErr(w, err, zerobus.ErrInvalidArgument)
+		w.must(s.Close(w.Context()))
+		for i, got := range w.srv.Records(table) {
+			if want := fmt.Sprintf(`{"x":%d}`, i+1); string(got) != want {
+				w.Errorf("record %d is %q", i, got)
+			}
+		}
+	})
+}
+
+// Messages are taken if their fields are those of the descriptor; others would be read as what they do not say.
+func TestDescribedTable_Messages(t *testing.T) {
+	inBubble(t, func(w *world) {
+		props, err := zerobus.DescribedTable(table, columnsOf(w, "CREATE TABLE t (seconds BIGINT, nanos INT, s STRUCT<x: INT>)"))
+		w.must(err)
+		s, err := w.sdk.CreateStream(w.Context(), props, auth)
+		w.must(err)
+		_, err = s.Ingest(w.Context(), zerobus.Proto(durationpb.New(time.Second))) // seconds = 1, nanos = 2, as here
+		w.must(err)
+		_, err = s.IngestBatch(w.Context(), []zerobus.Record{zerobus.Proto(durationpb.New(time.Minute)), zerobus.JSONString(`{"nanos":7}`)})
+		w.must(err)
+		for _, other := range []proto.Message{
+			wrapperspb.Int64(1), // another field
+			messageOf(w, `message M {optional int64 seconds = 2;}`), messageOf(w, `message M {optional sint64 seconds = 1;}`),
+			messageOf(w, `message M {optional S s = 3; message S {optional int32 x = 2;}}`),
+		} {
+			_, err = s.Ingest(w.Context(), zerobus.Proto(other))
+			wantErr(w, err, zerobus.ErrInvalidArgument, "for a stream of air_quality")
+			_, err = s.IngestBatch(w.Context(), []zerobus.Record{zerobus.Proto(other)})
+			wantErr(w, err, zerobus.ErrInvalidArgument, "for a stream of air_quality")
+		}
+		_, err = s.Ingest(w.Context(), zerobus.Proto(messageOf(w, `message M {optional S s = 3; message S {optional int32 x = 1;}}`)))
+		w.must(err)
+		w.must(s.Close(w.Context()))
+		if n := len(w.srv.Records(table)); n != 4 {
+			w.Errorf("%d records", n)
+		}
+	})
+}
+
+// messageOf is an empty message of a type.
+func messageOf(t testing.TB, text string) proto.Message {
+	t.Helper()
+	f, err := schema.ParseProto(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	md, err := schema.Resolve(f.GetMessageType()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dynamicpb.NewMessage(md)
+}
+
+// Columns that cannot be are an error, wherever they come from.
+func TestDescribedTable_ColumnsThatCannotBe(t *testing.T) {
+	inBubble(t, func(w *world) {
+		good := columnsOf(w, "CREATE TABLE t (x INT)")
+		d, err := good.Descriptor("M")
+		w.must(err)
+		for _, typ := range []schema.Type{
+			{},
+			{Kind: schema.Array},
+			{Kind: schema.Map},
+			{Kind: 99},
+			{Kind: schema.Decimal},
+			{Kind: schema.String, Length: -1},
+			{Kind: schema.Array, Elem: &schema.Type{Kind: 99}},
+		} {
+			columns := &schema.Struct{Fields: []schema.Field{{Name: "x", Type: typ}}}
+			_, err := zerobus.DescribedTable(table, columns)
+			wantErr(w, err, zerobus.ErrInvalidArgument, "column x")
+			props := zerobus.TableProperties{Name: table, Descriptor: d, Columns: columns}
+			_, err = w.sdk.CreateStream(w.Context(), props, auth, zerobus.WithSchemaCheck(true))
+			wantErr(w, err, zerobus.ErrInvalidArgument, "column x")
+			if err := schema.Check(d, columns).Err(); err == nil {
+				w.Errorf("%v: no error", typ.Kind)
+			}
+		}
+		for _, err := range []error{schema.Check(nil, good).Err(), schema.Check(d, nil).Err()} {
+			if err == nil {
+				w.Error("nothing was compared with nothing")
+			}
+		}
+		if _, err := schema.NewEncoder(nil); err == nil {
+			w.Error("an encoder of no table")
+		}
+	})
+}
+
+// A table of which no token can be had is not one that is missing.
+func TestDescribeTable_NoTokenEndpoint(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.srv.RefuseTokens(404, "", "no such page")
+		_, err := w.sdk.DescribeTable(w.Context(), table, credentials)
+		wantErr(w, err, zerobus.ErrInvalidArgument, "token request: refused with HTTP 404")
+		if errors.Is(err, zerobus.ErrTableNotFound) {
+			w.Errorf("%v: is taken for a missing table", err)
+		}
+	})
+}
+
+// A described table is compared with what the table is now.
+func TestSchemaCheck_OfADescribedTableThatHasChanged(t *testing.T) {
+	authentic(t, func(w *world) {
+		w.srv.DescribeTable(table, columnsOf(w, "CREATE TABLE t (x INT)"))
+		props, err := w.sdk.DescribeTable(w.Context(), table, &zerobus.ClientCredentials{ID: "a", Secret: "b"})
+		w.must(err)
+		w.srv.DescribeTable(table, columnsOf(w, "CREATE TABLE t (y STRING NOT NULL)"))
+		_, err = w.sdk.CreateStream(w.Context(), props, credentials, zerobus.WithSchemaCheck(true))
+		wantErr(w, err, zerobus.ErrInvalidArgument, "field x: the table has no such column", "field y")
 	})
 }

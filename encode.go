@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/runtime/protoimpl"
 
 	"github.com/zerobus-go/zerobus/internal/wire"
-	"github.com/zerobus-go/zerobus/schema"
 )
 
 // space is memory for records that are encoded outside the lock.
@@ -88,8 +87,8 @@ type valueEncoder struct {
 	block bool
 	ack   Ack
 
-	framed  []byte          // for takeFramed
-	encoder *schema.Encoder // likewise; nil for a JSON stream
+	framed    []byte     // for takeFramed
+	described *described // likewise; nil for a JSON stream
 }
 
 var valueEncoders = sync.Pool{New: func() any {
@@ -157,18 +156,18 @@ func (e *valueEncoder) takeFramed(text []byte) {
 		e.err = errInvalidUTF8
 		return
 	}
-	e.framed, e.err = appendFramedJSON(e.framed, text, e.encoder)
+	e.framed, e.err = appendFramedJSON(e.framed, text, e.described)
 }
 
 // appendFramedJSON appends a JSON record in its wire form: as it is, or encoded as protobuf.
-func appendFramedJSON(body, text []byte, encoder *schema.Encoder) ([]byte, error) {
-	if encoder == nil {
+func appendFramedJSON(body, text []byte, d *described) ([]byte, error) {
+	if d == nil {
 		return wire.AppendRecord(body, text), nil
 	}
 	s := spaces.Get().(*space)
 	defer s.free()
 	var err error
-	if s.buf, err = encoder.AppendJSON(s.buf[:0], text); err != nil {
+	if s.buf, err = d.encoder.AppendJSON(s.buf[:0], text); err != nil {
 		return body, err
 	}
 	return wire.AppendRecord(body, s.buf), nil

@@ -37,7 +37,7 @@ func (p *pipeline) ingest(ctx context.Context, rec *Record, block bool) (Ack, er
 
 // transcodes reports whether rec is a JSON record that the stream sends as protobuf.
 func (p *pipeline) transcodes(rec *Record) bool {
-	return p.table.encoder != nil && p.typ == RecordTypeProto && rec.kind.typ() == RecordTypeJSON
+	return p.table.described != nil && rec.kind.typ() == RecordTypeJSON
 }
 
 // addTranscoded encodes a JSON record as protobuf, outside the lock, and copies it into the window.
@@ -45,7 +45,7 @@ func (p *pipeline) addTranscoded(ctx context.Context, text []byte, block bool) (
 	s := spaces.Get().(*space)
 	defer s.free()
 	var err error
-	if s.buf, err = p.table.encoder.AppendJSON(s.buf[:0], text); err != nil {
+	if s.buf, err = p.table.described.encoder.AppendJSON(s.buf[:0], text); err != nil {
 		return Ack{}, p.invalid(opIngest, err)
 	}
 	return p.add(ctx, s.buf, block)
@@ -56,7 +56,7 @@ func (p *pipeline) addLazy(ctx context.Context, rec *Record, block bool) (Ack, e
 	if rec.kind.typ() == RecordTypeJSON {
 		return p.addValue(ctx, rec.value, block)
 	}
-	m, err := rec.message(p.table.message)
+	m, err := rec.message(&p.table)
 	if err != nil {
 		return Ack{}, p.invalid(opIngest, err)
 	}

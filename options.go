@@ -174,8 +174,8 @@ type StreamSettings struct {
 
 	// SchemaCheck compares the descriptor of protobuf records with the table's columns before the stream is created: what the
 	// server would refuse is an error that lists every such field, with the reason; what it may refuse, such as a field whose
-	// values may be out of the column's range, is logged as a warning. Columns that are not known are fetched, see
-	// [SDK.DescribeTable]. Default: false.
+	// values may be out of the column's range, is logged as a warning. Columns that are not known are fetched, with one
+	// try, see [SDK.DescribeTable]; so are those of a described table, which may have changed. Default: false.
 	SchemaCheck bool
 
 	// AckCallback is called for acknowledgements; see [WithAckCallback]. Default: nil.

@@ -99,6 +99,9 @@ func newPipeline(ctx context.Context, op string, k *SDK, table TableProperties, 
 		opened: make(chan struct{}),
 		ended:  make(chan struct{}),
 	}
+	if p.typ != RecordTypeProto {
+		p.table.described = nil // JSON records are sent as they are
+	}
 	p.callbacks = newCallbacks(p)
 	p.create = wire.CreateStream{Table: table.Name, Type: wire.RecordType(p.typ), HasType: true}
 	switch {

@@ -8,7 +8,6 @@ import (
 	"unsafe"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/zerobus-go/zerobus/internal/wire"
 )
@@ -64,7 +63,8 @@ func JSON(v any) Record {
 	return Record{kind: kind(RecordTypeJSON) | lazy, value: v}
 }
 
-// JSONString is a record of JSON text. The SDK checks that it is UTF-8; all else is the server's judgement.
+// JSONString is a record of JSON text. The SDK checks that it is UTF-8; all else is the server's judgement,
+// but on a stream of a [DescribedTable], where the record is encoded as protobuf and must fit the table.
 func JSONString(s string) Record {
 	return JSONBytes(unsafe.Slice(unsafe.StringData(s), len(s)))
 }
@@ -102,8 +102,8 @@ func (r *Record) check() error {
 	return nil
 }
 
-// message returns the message that r was made of. want is its type; nil for any.
-func (r *Record) message(want protoreflect.MessageDescriptor) (_ proto.Message, err error) {
+// message returns the message that r was made of, if its type is one of the table's records.
+func (r *Record) message(table *TableProperties) (_ proto.Message, err error) {
 	defer recovered(&err)
 	m, _ := r.value.(proto.Message)
 	if m == nil {
@@ -113,25 +113,31 @@ func (r *Record) message(want protoreflect.MessageDescriptor) (_ proto.Message, 
 	if !reflected.IsValid() {
 		return nil, errNilMessage
 	}
-	if md := reflected.Descriptor(); want != nil && md != want && md.FullName() != want.FullName() {
+	md, want := reflected.Descriptor(), table.message
+	switch {
+	case table.described != nil:
+		if err := table.described.fits(md); err != nil {
+			return nil, fmt.Errorf("a message of type %s for a stream of %s: %w", md.FullName(), want.FullName(), err)
+		}
+	case want != nil && md != want && md.FullName() != want.FullName():
 		return nil, fmt.Errorf("a message of type %s for a stream of %s", md.FullName(), want.FullName())
 	}
 	return m, nil
 }
 
-// appendFramed appends the record in its wire form, as records of the table are: JSON as protobuf where the table has an
-// encoder. On error what it returns is of no use.
+// appendFramed appends the record in its wire form, as records of the table are: JSON as protobuf where the table is
+// described. On error what it returns is of no use.
 func (r *Record) appendFramed(body []byte, table *TableProperties) (_ []byte, err error) {
 	defer recovered(&err)
 	switch {
-	case !r.kind.lazy() && r.kind.typ() == RecordTypeJSON && table.encoder != nil:
-		return appendFramedJSON(body, r.data, table.encoder)
+	case !r.kind.lazy() && r.kind.typ() == RecordTypeJSON && table.described != nil:
+		return appendFramedJSON(body, r.data, table.described)
 	case !r.kind.lazy():
 		return wire.AppendRecord(body, r.data), r.check()
 	case r.kind.typ() == RecordTypeJSON:
 		e := valueEncoders.Get().(*valueEncoder)
 		e.take = (*valueEncoder).takeFramed
-		e.framed, e.encoder = body, table.encoder
+		e.framed, e.described = body, table.described
 		if err := e.encode(r.value); err != nil {
 			return body, err
 		}
@@ -139,7 +145,7 @@ func (r *Record) appendFramed(body []byte, table *TableProperties) (_ []byte, er
 		e.free()
 		return body, err
 	}
-	m, err := r.message(table.message)
+	m, err := r.message(table)
 	if err != nil {
 		return body, err
 	}

@@ -29,7 +29,8 @@ type TableProperties struct {
 	Columns *schema.Struct
 
 	message protoreflect.MessageDescriptor // what records are checked against; nil when it is not known
-	encoder *schema.Encoder                // of JSON records into protobuf; nil when there is none
+
+	described *described // what DescribedTable knows of the columns; nil for other tables
 }
 
 // Table is a table that is given JSON records.
@@ -101,6 +102,9 @@ func (t TableProperties) validate(op string) error {
 		}
 		if err := checkSelfContained(t.Descriptor); err != nil {
 			return newError(op, t.Name, ErrInvalidArgument, err)
+		}
+		if t.described != nil && !proto.Equal(t.Descriptor, t.described.descriptor) {
+			return invalid(op, t.Name, "the descriptor is not the one that was made of the table's columns; make a table of it with TableProperties{Name, Descriptor}")
 		}
 	default:
 		return invalid(op, t.Name, "%v is neither PROTO nor JSON", t.RecordType)

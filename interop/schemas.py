@@ -18,7 +18,7 @@ MODE = sys.argv[1]
 OUT = sys.argv[3]
 del sys.argv[1]
 
-NAMES = ["id", "message", "optional", "string", "select", "a_b", "CamelCase", "x1", "_x", "to", "syntax", "repeated", "t_2",
+NAMES = ["id", "message", "optional", "string", "select", "a_b", "aB", "CamelCase", "x1", "_x", "to", "syntax", "repeated", "t_2",
          "order", "group", "int32", "map", "required", "reserved", "device_name", "temp", "Value", "key"]
 
 

@@ -97,12 +97,14 @@ func (e *MisfitError) Error() string {
 // Check compares the descriptor of a stream's records with the table, as the server will: fields and columns meet by name, in
 // exact case, at every level; field numbers mean nothing. It finds every field that has no column or not one of a type that
 // fits, every column that is NOT NULL and has no field, every field whose values may be out of the column's range, and every
-// other column without a field. An empty result means that records can say all that the table holds.
+// other column without a field. An empty result means that a stream opens and that every column has its field; what protobuf
+// never can say, such as NULL within an array, is no finding, and neither are the values between the range of a TINYINT or
+// SMALLINT and that of its int32. At most 10,000 findings are listed.
 //
 // A descriptor does not tell whether its message was proto3, so fields that are absent when they are zero are found by
 // [CheckMessage] only.
 func Check(d *descriptorpb.DescriptorProto, table *Struct) Findings {
-	md, err := Link(d)
+	md, err := Resolve(d)
 	if err != nil {
 		return Findings{{Effect: Refused, Reason: err.Error()}}
 	}
@@ -111,6 +113,14 @@ func Check(d *descriptorpb.DescriptorProto, table *Struct) Findings {
 
 // CheckMessage is [Check] for a message that is known with its file.
 func CheckMessage(md protoreflect.MessageDescriptor, table *Struct) Findings {
+	if md == nil || table == nil {
+		return Findings{{Effect: Refused, Reason: "there is no message, or no table, to compare"}}
+	}
+	for i := range table.Fields {
+		if err := table.Fields[i].Type.validate(shown(table.Fields[i].Name), 0); err != nil {
+			return Findings{{Effect: Refused, Reason: "the table cannot be: " + err.Error()}}
+		}
+	}
 	var c checker
 	c.message(md, table.Fields, "", 0)
 	return c.found
@@ -238,7 +248,14 @@ func (c *checker) refuse(f Finding, t *Type) {
 	c.add(f)
 }
 
-func (c *checker) add(f Finding) { c.found = append(c.found, f) }
+func (c *checker) add(f Finding) {
+	if len(c.found) < maxFindings {
+		c.found = append(c.found, f)
+	}
+}
+
+// maxFindings bounds what is found: a message can name one type in many places.
+const maxFindings = 10_000
 
 // fits reports whether single values of a kind of field go into a column of a kind.
 func fits(field protoreflect.Kind, column Kind) bool {

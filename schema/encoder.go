@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"hash/maphash"
 	"strconv"
 	"sync"
@@ -41,6 +42,9 @@ type Encoder struct {
 // NewEncoder makes an encoder for records of a table, which is not kept. It fails where [Struct.Descriptor] does, and for a
 // DECIMAL that has no such precision or scale.
 func NewEncoder(table *Struct) (*Encoder, error) {
+	if table == nil {
+		return nil, errors.New("there is no table")
+	}
 	if _, err := table.Descriptor("Record"); err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ const (
 // name that means them where they stand, all comments behind //. What could end a comment's line becomes a line end or
 // a space.
 //
-// It knows proto2 and proto3, and of options packed and allow_alias. It leaves out services, extensions and what is reserved,
+// It knows proto2 and proto3, and of options packed, json_name and allow_alias. It leaves out services, extensions and what is reserved,
 // and has no text for groups; a descriptor that protobuf does not allow gives a text that nobody reads.
 func FormatProto(f *descriptorpb.FileDescriptorProto) string {
 	p := protoPrinter{proto3: f.GetSyntax() == "proto3", comments: map[string]*descriptorpb.SourceCodeInfo_Location{}}
@@ -144,6 +144,9 @@ func (p *protoPrinter) head(f *descriptorpb.FileDescriptorProto) {
 // message writes a message that stands in a scope.
 func (p *protoPrinter) message(m *descriptorpb.DescriptorProto, in *protoScope, path []int32) {
 	s := in.inside[m.GetName()]
+	if s == nil || s.message != m { // another one has the name; nobody reads the text
+		s = &protoScope{name: m.GetName(), parent: in, message: m, open: true}
+	}
 	p.apart()
 	p.begin("message "+m.GetName(), path)
 	entries, oneofs := entriesOf(m, s), oneofsOf(m)
@@ -241,8 +244,15 @@ func (p *protoPrinter) field(m *descriptorpb.DescriptorProto, i int, s *protoSco
 		text = "optional " + text
 	}
 	text += fmt.Sprintf(" %s = %d", f.GetName(), f.GetNumber())
+	var options []string
+	if f.JsonName != nil && f.GetJsonName() != jsonName(f.GetName()) {
+		options = append(options, "json_name = "+strconv.Quote(f.GetJsonName()))
+	}
 	if o := f.GetOptions(); o != nil && o.Packed != nil {
-		text += fmt.Sprintf(" [packed = %t]", o.GetPacked())
+		options = append(options, fmt.Sprintf("packed = %t", o.GetPacked()))
+	}
+	if options != nil {
+		text += " [" + strings.Join(options, ", ") + "]"
 	}
 	p.declare(text+";", pathTo(path, messageFields, i), 0)
 }

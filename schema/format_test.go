@@ -266,3 +266,45 @@ func TestFormatProto_CommentsCannotBeLeft(t *testing.T) {
 		}
 	}
 }
+
+// Descriptors that no compiler writes give a text that nobody reads, and no panic.
+func TestFormatProto_DescriptorsThatCannotBe(t *testing.T) {
+	for _, text := range []string{
+		`message_type {name: "A"} message_type {name: "A" nested_type {name: "B" field {name: "x" number: 1 type_name: ".A.B"}}}`,
+		`message_type {name: "A" nested_type {name: "B" options {map_entry: true}} field {name: "x" number: 1 type_name: ".A.B"}}`,
+		`message_type {name: "A" field {name: "x" number: 1 oneof_index: 7}}`,
+		`message_type {name: "" nested_type {} enum_type {} field {} oneof_decl {}}`,
+		`message_type {field {type_name: "."} field {type_name: "..a"} field {type: TYPE_GROUP}}`,
+	} {
+		_ = FormatProto(fileOf(t, text))
+	}
+}
+
+// What JSON calls two fields alike gets names of its own: Python could not load the file otherwise.
+func TestProto_GP23_NamesInJSON(t *testing.T) {
+	f, err := columns(t, "a_b INT, aB INT, _ INT, __ INT, size_cache INT").Proto("M")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := FormatProto(f)
+	for _, want := range []string{
+		`a_b = 1 [json_name = "a_b"];`, `aB = 2;`, `_ = 3 [json_name = "_"];`, `__ = 4 [json_name = "__"];`, `size_cache = 5;`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	back, err := ParseProto(text)
+	if err != nil || FormatProto(back) != text {
+		t.Errorf("%v\n%s", err, FormatProto(back))
+	}
+	for text, want := range map[string]string{
+		`message M { optional int32 a = 1 [json_name = b]; }`:                    "json_name must be a string",
+		`message M { optional int32 a = 1 [json_name = "b", json_name = "c"]; }`: "json_name is given twice",
+		`message M { optional int32 a = 1 [json_name = "a-b"]; }`:                "a name has ASCII letters",
+	} {
+		if _, err := ParseProto(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

@@ -237,7 +237,7 @@ func (f *Field) fromJSON(j *fieldJSON, depth int) error {
 			f.Comment = text
 			continue
 		case k == charKey && isText && depth == 0:
-			if sized, err := ParseType(text); err == nil && f.Type.takeLengths(&sized) {
+			if sized, err := ParseType(text); err == nil && f.Type.TakeLengths(&sized) {
 				continue
 			}
 		}
@@ -264,8 +264,9 @@ func (t *Type) sized() bool {
 	return false
 }
 
-// takeLengths takes the lengths of texts from a type that is otherwise the same, or reports false and takes none.
-func (t *Type) takeLengths(from *Type) bool {
+// TakeLengths takes the lengths of texts, which a type's JSON does not tell, from a type that is otherwise the same; or reports
+// false and takes none.
+func (t *Type) TakeLengths(from *Type) bool {
 	if !t.sameShape(from) {
 		return false
 	}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -16,7 +17,7 @@ import (
 // See [FromMessage]. References to nested types may be written in all ways that the protocol knows: from the root, with a
 // package or without, or relative to the field.
 func FromDescriptor(d *descriptorpb.DescriptorProto) (*Struct, error) {
-	md, err := Link(d)
+	md, err := Resolve(d)
 	if err != nil {
 		return nil, err
 	}
@@ -157,10 +158,13 @@ func (hint *Type) keepMembers(t *Type) {
 	}
 }
 
-// Link makes a message descriptor of a DescriptorProto that stands for itself, as the protocol carries it, with the
+// Resolve makes a message descriptor of a DescriptorProto that stands for itself, as the protocol carries it, with the
 // references of its fields resolved. It is an error when something in it is not what protobuf allows, or refers to a type that is
 // not in it.
-func Link(d *descriptorpb.DescriptorProto) (protoreflect.MessageDescriptor, error) {
+func Resolve(d *descriptorpb.DescriptorProto) (protoreflect.MessageDescriptor, error) {
+	if d == nil {
+		return nil, errors.New("descriptor: there is none")
+	}
 	l := linker{kinds: map[string]descriptorpb.FieldDescriptorProto_Type{}}
 	root := proto.CloneOf(d)
 	if err := l.gather(root, "."+root.GetName(), 0); err != nil {
@@ -175,10 +179,19 @@ func Link(d *descriptorpb.DescriptorProto) (protoreflect.MessageDescriptor, erro
 		MessageType: []*descriptorpb.DescriptorProto{root},
 	}, nil)
 	if err != nil {
-		return nil, fmt.Errorf("descriptor: %w", err)
+		return nil, fmt.Errorf("descriptor: %s", withoutPrefix(err))
 	}
 	return f.Messages().Get(0), nil
 }
+
+// withoutPrefix is an error of the protobuf library without the name before it, behind which is one of two kinds of blanks.
+func withoutPrefix(err error) string {
+	text := strings.TrimPrefix(err.Error(), "proto:")
+	return strings.TrimLeft(text, " \u00a0")
+}
+
+// maxFullName bounds the names of types in a descriptor, which repeat those around them, in bytes.
+const maxFullName = 1 << 10
 
 // linker resolves the type names in a descriptor.
 type linker struct {
@@ -188,6 +201,9 @@ type linker struct {
 func (l *linker) gather(d *descriptorpb.DescriptorProto, full string, depth int) error {
 	if depth > MaxDepth {
 		return fmt.Errorf("descriptor: messages are nested more than %d levels deep", MaxDepth)
+	}
+	if len(full) > maxFullName {
+		return fmt.Errorf("descriptor: a name of a type has more than %d bytes with those around it", maxFullName)
 	}
 	l.kinds[full] = descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
 	for _, e := range d.GetEnumType() {
@@ -272,7 +288,8 @@ func (l *linker) find(name, scope string) (string, bool) {
 				break
 			}
 		}
-		name = "." + name
+		_, ok := l.kinds["."+name]
+		return "." + name, ok
 	}
 	for {
 		if _, ok := l.kinds[name]; ok {

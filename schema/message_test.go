@@ -66,8 +66,8 @@ func TestFromDescriptor(t *testing.T) {
 }
 
 // References to nested types come in several spellings: protocol.md 2.1.
-func TestLink_SpellingsOfReferences(t *testing.T) {
-	for _, name := range []string{".M.N", ".pkg.M.N", ".a.b.c.M.N", "N", "M.N", "pkg.M.N"} {
+func TestResolve_SpellingsOfReferences(t *testing.T) {
+	for _, name := range []string{".M.N", ".pkg.M.N", ".a.b.c.M.N", "N", "M.N"} {
 		for _, kind := range []string{"type: TYPE_MESSAGE", ""} { // the kind may be left open
 			d := descriptor(t, `name: "M" field {name: "a" number: 1 label: LABEL_OPTIONAL `+kind+` type_name: "`+name+`"}
 				nested_type {name: "N" field {name: "x" number: 1 label: LABEL_OPTIONAL type: TYPE_INT32}}`)
@@ -90,13 +90,13 @@ func TestLink_SpellingsOfReferences(t *testing.T) {
 	}
 }
 
-func TestLink_Oneofs(t *testing.T) {
+func TestResolve_Oneofs(t *testing.T) {
 	d := descriptor(t, `name: "M"
 		field {name: "a" number: 1 label: LABEL_OPTIONAL type: TYPE_INT32 oneof_index: 0 proto3_optional: true}
 		field {name: "b" number: 2 label: LABEL_OPTIONAL type: TYPE_INT32 oneof_index: 1}
 		field {name: "c" number: 3 label: LABEL_OPTIONAL type: TYPE_INT32 oneof_index: 1}
 		oneof_decl {name: "_a"} oneof_decl {name: "choice"}`)
-	md, err := Link(d)
+	md, err := Resolve(d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestLink_Oneofs(t *testing.T) {
 	}
 }
 
-func TestLink_Refuses(t *testing.T) {
+func TestResolve_Refuses(t *testing.T) {
 	for text, want := range map[string]string{
 		`name: "M" field {name: "a" number: 1 label: LABEL_OPTIONAL type_name: "Other"}`:                                            "field M.a has the type Other, which is not in the descriptor",
 		`name: "M" field {name: "a" number: 1 label: LABEL_OPTIONAL type: TYPE_INT32} field {name: "a" number: 2 type: TYPE_INT32}`: "already declared",
@@ -114,7 +114,7 @@ func TestLink_Refuses(t *testing.T) {
 		`name: "M" field {name: "a" number: 0 label: LABEL_OPTIONAL type: TYPE_INT32}`:                                              "invalid number",
 		`name: "M" field {name: "a" number: 1 label: LABEL_OPTIONAL type: TYPE_INT32 oneof_index: 7}`:                               "oneof",
 	} {
-		if _, err := Link(descriptor(t, text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Resolve(descriptor(t, text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
@@ -122,7 +122,7 @@ func TestLink_Refuses(t *testing.T) {
 	for range 150 {
 		deep = &descriptorpb.DescriptorProto{Name: proto.String("M"), NestedType: []*descriptorpb.DescriptorProto{deep}}
 	}
-	if _, err := Link(deep); err == nil || !strings.Contains(err.Error(), "nested more than 100 levels deep") {
+	if _, err := Resolve(deep); err == nil || !strings.Contains(err.Error(), "nested more than 100 levels deep") {
 		t.Error(err)
 	}
 }

@@ -21,7 +21,7 @@ const descriptorSet = "give a descriptor set made by protoc --include_imports --
 
 // ParseProto parses a .proto file, of proto2 or proto3, as far as it describes records: messages, enums, and their comments.
 // The result is the descriptor that protoc makes, with the references to types resolved, but without a name, JSON names and
-// what a record does not show: services, reserved and extensions statements, and all options except packed and allow_alias.
+// what a record does not show: services, reserved and extensions statements, and all options except packed, json_name and allow_alias.
 // SourceCodeInfo has a location for each message, field, oneof, enum and enum value that has a comment; comments that stand
 // for themselves are dropped. Columns of spans count characters.
 //

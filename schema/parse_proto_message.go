@@ -293,7 +293,7 @@ func (p *protoParser) option() protoOption {
 		p.skipBlock()
 		p.expect("}")
 	default:
-		p.literal("the value of an option")
+		o.value = p.literal("the value of an option")
 	}
 	return o
 }
@@ -323,10 +323,15 @@ func (p *protoParser) options() (list []protoOption) {
 	return list
 }
 
-// fieldOptions takes a field's options and keeps packed.
+// fieldOptions takes a field's options and keeps packed and json_name.
 func (p *protoParser) fieldOptions(f *descriptorpb.FieldDescriptorProto) {
 	for _, o := range p.options() {
-		if o.name.text != "packed" {
+		switch o.name.text {
+		case "json_name":
+			p.jsonName(f, o)
+			continue
+		case "packed":
+		default:
 			continue
 		}
 		if f.Options != nil {
@@ -337,6 +342,20 @@ func (p *protoParser) fieldOptions(f *descriptorpb.FieldDescriptorProto) {
 		if packed {
 			p.packed = append(p.packed, protoPacked{field: f, at: o.name.at})
 		}
+	}
+}
+
+// jsonName keeps the option json_name, unless it says what protoc would.
+func (p *protoParser) jsonName(f *descriptorpb.FieldDescriptorProto, o protoOption) {
+	switch {
+	case o.value.kind != protoString:
+		p.fail(o.value.at, "json_name must be a string, got %s", o.value)
+	case f.JsonName != nil:
+		p.fail(o.name.at, "json_name is given twice")
+	case !identifier(o.value.value):
+		p.fail(o.value.at, "json_name %s: a name has ASCII letters, digits and underscores, and no digit first", o.value)
+	case o.value.value != jsonName(f.GetName()):
+		f.JsonName = proto.String(o.value.value)
 	}
 }
 

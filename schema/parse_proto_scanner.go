@@ -73,6 +73,8 @@ type protoScanner struct {
 	prev  protoToken // the last one that was taken
 	tok   protoToken // the next one
 	err   error
+
+	counted, column int // the last place: offset and column
 }
 
 // start puts the scanner before the first token of a text.
@@ -100,13 +102,20 @@ func (s *protoScanner) fail(at int, format string, args ...any) {
 	s.tok = protoToken{at: s.off, end: s.off}
 }
 
-// place is the line and the column of an offset, both from 0. Columns are characters.
+// place is the line and the column of an offset, both from 0. Columns are characters. Mostly offsets rise: within a line the
+// count goes on from the last one.
 func (s *protoScanner) place(at int) (line, column int) {
 	line, begins := slices.BinarySearch(s.lines, at)
 	if !begins {
 		line--
 	}
-	return line, utf8.RuneCountInString(s.text[s.lines[line]:at])
+	from, column := s.lines[line], 0
+	if s.counted >= from && s.counted <= at {
+		from, column = s.counted, s.column
+	}
+	column += utf8.RuneCountInString(s.text[from:at])
+	s.counted, s.column = at, column
+	return line, column
 }
 
 // take takes the next token.

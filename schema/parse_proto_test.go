@@ -149,7 +149,7 @@ func TestParseProto_WhatRecordsDoNotShowIsPassedOver(t *testing.T) {
 		`option java_package = "x" 'y'; message M { optional int32 a = 1; }`,
 		`option (a.b).c.(.d) = { x: "}" y { z: [1, 2] } /* } */ w <> }; message M { optional int32 a = 1; }`,
 		`message M { option x = -inf; option y = -1.5e+3; option z = .5; option u = 99999999999999999999; optional int32 a = 1; }`,
-		`message M { optional int32 a = 1 [default = -7, json_name = "b", (x) = { y: 1 }]; }`,
+		`message M { optional int32 a = 1 [default = -7, json_name = "a", (x) = { y: 1 }]; }`,
 		`message M { reserved 2, 4 to 6, 1000 to max; reserved "b", "c" 'd'; optional int32 a = 1; }`,
 		`message M { extensions 2, 4 to 6; extensions 100 to max [declaration = { number: 1 }]; optional int32 a = 1; }`,
 		`message M { ; optional int32 a = 1; ; }; ;`,
@@ -492,5 +492,18 @@ func TestParseProto_SpansAreWhereThingsStand(t *testing.T) {
 	}
 	if len(want) > 0 {
 		t.Errorf("there are no spans for %v", want)
+	}
+}
+
+// A line of a megabyte takes as long as many short ones: minutes, if each token were counted from its beginning.
+func TestParseProto_OneLongLine(t *testing.T) {
+	var s strings.Builder
+	s.WriteString("message M {")
+	for i := range 20_000 {
+		fmt.Fprintf(&s, "/*x*//*y*/optional int32 a%d=%d;", i, fieldNumber(i))
+	}
+	s.WriteString("}")
+	if _, err := ParseProto(s.String()); err != nil {
+		t.Fatal(err)
 	}
 }

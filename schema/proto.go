@@ -75,6 +75,7 @@ func (b *builder) message(name, full string, fields []Field, path string, at []i
 	if err != nil {
 		return nil, err
 	}
+	jsonNames := collidingJSONNames(fields)
 	m := &descriptorpb.DescriptorProto{Name: proto.String(name)}
 	// The entries of maps come before the messages of structs, as in a file that has the fields first.
 	var structs []*descriptorpb.DescriptorProto
@@ -109,6 +110,9 @@ func (b *builder) message(name, full string, fields []Field, path string, at []i
 		if err := b.field(m, d, &f.Type, full, here, nest); err != nil {
 			return nil, err
 		}
+		if jsonNames[f.Name] {
+			d.JsonName = proto.String(f.Name)
+		}
 		m.Field = append(m.Field, d)
 		b.comment(f, append(at[:len(at):len(at)], messageFields, int32(i)))
 	}
@@ -133,7 +137,7 @@ func (b *builder) field(
 			Name: proto.String("value"), Number: proto.Int32(2), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		}
 		if !mapKey(t.Key) {
-			if t.Key == nil || t.Key.Kind == Invalid {
+			if t.Key == nil || t.Key.Kind.known() == Invalid {
 				return fmt.Errorf("column %s.key has no type", path)
 			}
 			return fmt.Errorf("column %s.key: protobuf has no map with %s as key, only integers, booleans and text: "+
@@ -162,7 +166,7 @@ func (b *builder) field(
 // value gives d the type of a single value. within is what it is an element of, if anything.
 func (b *builder) value(d *descriptorpb.FieldDescriptorProto, t *Type, path, within string, nest func(*Type, string) (string, error)) error {
 	switch {
-	case t == nil || t.Kind == Invalid:
+	case t == nil || t.Kind.known() == Invalid:
 		return fmt.Errorf("column %s has no type", path)
 	case t.Kind == Array || t.Kind == Map:
 		return fmt.Errorf("column %s: protobuf has no %s in %s: send JSON records, or wrap the inner one in a struct", path, t.Kind, within)
@@ -252,6 +256,41 @@ func fieldNames(fields []Field, path string) (map[string]bool, error) {
 		taken[entry] = true
 	}
 	return taken, nil
+}
+
+// collidingJSONNames are the columns whose fields need their own name in JSON as well, because protoc would derive one for them
+// that another field has: a_b and aB are both aB. protoc only warns, but what Python makes of it cannot be loaded.
+func collidingJSONNames(fields []Field) map[string]bool {
+	owners := make(map[string]int, len(fields))
+	for i := range fields {
+		owners[jsonName(fields[i].Name)]++
+	}
+	colliding := map[string]bool{}
+	for i := range fields {
+		if name := fields[i].Name; owners[jsonName(name)] > 1 && jsonName(name) != name {
+			colliding[name] = true
+		}
+	}
+	return colliding
+}
+
+// jsonName is what protoc calls the field in JSON: underscores are dropped, and the letter behind one is a capital.
+func jsonName(field string) string {
+	var b strings.Builder
+	up := false
+	for i := range len(field) {
+		c := field[i]
+		if c == '_' {
+			up = true
+			continue
+		}
+		if up && c >= 'a' && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		up = false
+		b.WriteByte(c)
+	}
+	return b.String()
 }
 
 // shown is a name as an error can show it.

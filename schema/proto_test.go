@@ -245,7 +245,7 @@ func TestProto_GP18_ReservedNumbers(t *testing.T) {
 			t.Errorf("column %d has number %d, want %d", i, got, want)
 		}
 	}
-	if _, err := Link(d); err != nil {
+	if _, err := Resolve(d); err != nil {
 		t.Error(err)
 	}
 }

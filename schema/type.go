@@ -112,10 +112,18 @@ var names = [...]struct{ text, json, catalog string }{
 }
 
 // CatalogName is the name of the kind in Unity Catalog's type_name.
-func (k Kind) CatalogName() string { return names[k].catalog }
+func (k Kind) CatalogName() string { return names[k.known()].catalog }
 
 // String is the name of the kind in a type's text, such as "bigint".
-func (k Kind) String() string { return names[k].text }
+func (k Kind) String() string { return names[k.known()].text }
+
+// known is the kind, or Invalid if there is no such kind.
+func (k Kind) known() Kind {
+	if int(k) >= len(names) {
+		return Invalid
+	}
+	return k
+}
 
 // String is the type's text as Spark's catalogString has it: lower case, no spaces, such as struct<zip:int,city:string>.
 func (t Type) String() string {
@@ -145,7 +153,7 @@ func (t Type) String() string {
 		b.WriteByte('>')
 		return b.String()
 	}
-	return names[t.Kind].text
+	return t.Kind.String()
 }
 
 // DDL is the type as CREATE TABLE takes it, such as BIGINT or ARRAY<STRING>. Unlike String it keeps NOT NULL and comments

@@ -44,6 +44,10 @@ func (t *Type) validate(at string, depth int) error {
 	switch t.Kind {
 	case Invalid:
 		return fmt.Errorf("column %s has no type", at)
+	case String:
+		if t.Length < 0 {
+			return fmt.Errorf("column %s: a text of at most %d characters is out of range", at, t.Length)
+		}
 	case Decimal:
 		if t.Precision < 1 || t.Precision > MaxDecimalPrecision || t.Scale < 0 || t.Scale > t.Precision {
 			return fmt.Errorf("column %s: decimal(%d,%d) is out of range", at, t.Precision, t.Scale)
@@ -66,6 +70,10 @@ func (t *Type) validate(at string, depth int) error {
 			return fmt.Errorf("column %s: the array has no element type", at)
 		}
 		return t.Elem.validate(at+".element", depth+1)
+	default:
+		if int(t.Kind) >= len(names) {
+			return fmt.Errorf("column %s: there is no type %d", at, t.Kind)
+		}
 	}
 	return nil
 }

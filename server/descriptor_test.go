@@ -65,7 +65,7 @@ func TestServer_DescriptorsOfAllOrigins(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		md, err := schema.Link(d)
+		md, err := schema.Resolve(d)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

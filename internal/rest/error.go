@@ -66,15 +66,35 @@ func (c Call) networkError(req *http.Request, err error) *Error {
 	var plaintext tls.RecordHeaderError
 	switch {
 	case errors.As(err, &untrusted):
-		e.Err = fmt.Errorf("%s: %w; give the server's certificate authority", what, err)
+		err = fmt.Errorf("%s: %w; give the server's certificate authority", what, err)
 	case errors.As(err, &plaintext):
-		e.Err = fmt.Errorf("%s: %w; is it an http:// URL?", what, err)
+		err = fmt.Errorf("%s: %w; is it an http:// URL?", what, err)
 	default:
 		e.Retriable = true
-		e.Err = fmt.Errorf("%s: %w", what, err)
+		err = fmt.Errorf("%s: %w", what, err)
 	}
+	e.Err = c.cleaned(err)
 	return e
 }
+
+// cleaned is an error whose text may have been taken from an answer.
+func (c Call) cleaned(err error) error {
+	text := Clean(err.Error(), c.Secrets...)
+	if text == err.Error() {
+		return err
+	}
+	return &cleanedError{text, err}
+}
+
+// cleanedError is an error with another text.
+type cleanedError struct {
+	text string
+	err  error
+}
+
+func (e *cleanedError) Error() string { return e.text }
+
+func (e *cleanedError) Unwrap() error { return e.err }
 
 // answerError is for an answer that is not 200. Timeouts, too many requests and faults of the server pass; everything
 // else would be answered in the same way again.

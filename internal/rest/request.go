@@ -36,10 +36,11 @@ func URL(workspace string, path ...string) (string, error) {
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return "", errors.New("the workspace URL has a query or a fragment; remove it")
 	}
+	escaped := make([]string, len(path))
 	for i, element := range path {
-		path[i] = url.PathEscape(element)
+		escaped[i] = url.PathEscape(element)
 	}
-	return u.JoinPath(path...).String(), nil
+	return u.JoinPath(escaped...).String(), nil
 }
 
 // A Call is what is special about a request.
@@ -72,7 +73,9 @@ func (c Call) Do(req *http.Request) ([]byte, error) {
 }
 
 // Bad is the error of an answer that is 200 and is not what it should be.
-func (c Call) Bad(err error) *Error { return &Error{Op: c.Op, Status: http.StatusOK, Err: err} }
+func (c Call) Bad(err error) *Error {
+	return &Error{Op: c.Op, Status: http.StatusOK, Err: c.cleaned(err)}
+}
 
 // defaultTransport keeps no connections: requests are rare, and an idle connection costs goroutines. It is not
 // http.DefaultTransport, which any package of a program may replace by one that sees the secret.

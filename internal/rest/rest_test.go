@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -49,6 +50,14 @@ func TestCall_Do(t *testing.T) {
 			_, _ = w.Write([]byte(`{"error_code":"TABLE_NOT_FOUND","message":"Bearer s3cret does not see it"}`))
 		case "/busy":
 			w.WriteHeader(http.StatusServiceUnavailable)
+		case "/malformed":
+			conn, buf, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				return
+			}
+			_, _ = buf.WriteString("HTTP/1.1 200 OK\r\nBearer s3cret\r\n\r\n")
+			_ = buf.Flush()
+			_ = conn.Close()
 		case "/away":
 			http.Redirect(w, r, "/ok", http.StatusFound)
 		}
@@ -83,6 +92,13 @@ func TestCall_Do(t *testing.T) {
 		if err == nil || err.Error() != tt.text || err.Status != tt.status || err.Retriable != tt.retriable {
 			t.Errorf("%s: %v", tt.path, err)
 		}
+	}
+	if _, err := do("/malformed", 10); err == nil || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), "malformed") {
+		t.Errorf("an answer that breaks HTTP: %v", err)
+	}
+	cause := errors.New("it says s3cret")
+	if err := (Call{Op: "table", Secrets: []string{"s3cret"}}).Bad(cause); err.Error() != "table: it says (hidden)" || !errors.Is(err, cause) {
+		t.Errorf("a bad answer: %v", err)
 	}
 	srv.Close()
 	if _, err := do("/ok", 10); err == nil || !err.Retriable || err.Status != 0 || !strings.HasPrefix(err.Error(), "table: get "+srv.URL+"/ok: ") {

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/zerobus-go/zerobus/internal/oauth"
@@ -120,15 +121,19 @@ func parse(body []byte) (*schema.Struct, error) {
 // field is the column as a field of the schema.
 func (c *column) field() (schema.Field, error) {
 	f, err := c.fromJSON()
-	if err != nil {
-		t, textErr := schema.ParseType(c.TypeText)
-		if textErr != nil {
-			if c.TypeText == "" && c.TypeJSON != "" {
-				textErr = err
-			}
-			return f, fmt.Errorf("column %s: type %q: %w", c.Name, cmp.Or(c.TypeText, c.TypeJSON), textErr)
-		}
+	t, textErr := schema.ParseType(c.TypeText)
+	switch {
+	case err == nil && textErr == nil:
+		f.Type.TakeLengths(&t) // the JSON of a type alone has none
+	case err == nil:
+	case textErr == nil:
 		f = schema.Field{Type: t, Nullable: true}
+	default:
+		if c.TypeText == "" && c.TypeJSON != "" {
+			textErr = err
+		}
+		return f, fmt.Errorf("column %s: type %s: %w; send JSON records, or a message of your own without the column",
+			clip(c.Name), clip(cmp.Or(c.TypeText, c.TypeJSON)), textErr)
 	}
 	f.Name = c.Name
 	if c.Nullable != nil {
@@ -138,6 +143,15 @@ func (c *column) field() (schema.Field, error) {
 		f.Comment = *c.Comment
 	}
 	return f, nil
+}
+
+// clip is a text of the workspace as an error can show it.
+func clip(s string) string {
+	const most = 100
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return strconv.Quote(s)
 }
 
 // fromJSON reads type_json: a StructField, or the type alone.

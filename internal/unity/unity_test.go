@@ -76,6 +76,7 @@ func TestFetch(t *testing.T) {
 			"lengths of texts", `{"name":"a","type_text":"varchar(5)","type_json":"{\"name\":\"a\",\"type\":\"string\",\"nullable\":true,\"metadata\":{\"__CHAR_VARCHAR_TYPE_STRING\":\"varchar(5)\"}}"}`,
 			"a VARCHAR(5)",
 		},
+		{"lengths beside the JSON of a type", `{"name":"a","type_text":"varchar(5)","type_json":"\"string\""}`, "a VARCHAR(5)"},
 		{"type_json that is not known", `{"name":"a","type_text":"int","type_json":"{}"},{"name":"b","type_text":"int","type_json":"nonsense"}`, "a INT, b INT"},
 		{"positions", `{"name":"b","type_text":"int","position":1},{"name":"a","type_text":"int","position":0}`, "a INT, b INT"},
 		{"no positions", `{"name":"b","type_text":"int"},{"name":"a","type_text":"int","position":0}`, "b INT, a INT"},
@@ -105,9 +106,9 @@ func TestFetch_GP15_GP21_Errors(t *testing.T) {
 		{"no columns at all", `{}`, "table schema of c.s.t: the answer has no columns", 200},
 		{
 			"an unknown type", `{"columns":[{"name":"a","type_text":"interval day","type_json":"\"interval day\""}]}`,
-			`table schema of c.s.t: column a: type "interval day": line 1 column 1: unknown type interval`, 200,
+			`table schema of c.s.t: column "a": type "interval day": line 1 column 1: unknown type interval`, 200,
 		},
-		{"no type", `{"columns":[{"name":"a"}]}`, `table schema of c.s.t: column a: type "": `, 200},
+		{"no type", `{"columns":[{"name":"a"}]}`, `table schema of c.s.t: column "a": type "": `, 200},
 	} {
 		_, err := fetch(workspace(t, tt.status, tt.body), "c.s.t")
 		var e *Error

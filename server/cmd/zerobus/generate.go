@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/zerobus-go/zerobus/schema"
@@ -122,8 +121,10 @@ func (g *generateFlags) validate(given func(flag string) bool) error {
 		return &usageError{"--json goes with --check"}
 	case g.ddl == stdio && g.check == stdio:
 		return &usageError{"standard input (-) is named twice"}
-	case g.output != "" && g.descriptor != "" && filepath.Clean(g.output) == filepath.Clean(g.descriptor):
+	case sameFile(g.output, g.descriptor):
 		return &usageError{fmt.Sprintf("--output and --descriptor-out are both %s", g.output)}
+	case g.ddl != stdio && (sameFile(g.ddl, g.output) || sameFile(g.ddl, g.descriptor)):
+		return &usageError{fmt.Sprintf("%s would be read and written over", g.ddl)}
 	case g.message != "" && !g.validMessage():
 		return &usageError{fmt.Sprintf("--proto-msg %q: a message has a name of ASCII letters, digits and underscores, and no digit first", g.message)}
 	}

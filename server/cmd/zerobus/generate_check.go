@@ -227,7 +227,7 @@ func messageOfBinary(data []byte, message string) (protoreflect.MessageDescripto
 	if message != "" && message != d.GetName() {
 		return nil, fmt.Errorf("there is no message %s, only %s", message, d.GetName())
 	}
-	return schema.Link(d)
+	return schema.Resolve(d)
 }
 
 // messageOfSet looks in the last file, which is the one that protoc was called for, and for a full name in all of them.

@@ -89,13 +89,10 @@ func (o *output) failed(err error) error {
 
 // stage writes the file, durably, under a hidden name in the directory where it will be.
 func (o *output) stage() error {
-	if o.path == stdio {
+	if o.path == stdio || isDevice(o.path) {
 		return nil
 	}
-	place, perm := o.path, fs.FileMode(0)
-	if behind, err := filepath.EvalSymlinks(o.path); err == nil {
-		place = behind
-	}
+	place, perm := placeOf(o.path), fs.FileMode(0)
 	switch info, err := os.Stat(place); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
@@ -123,16 +120,58 @@ func (o *output) stage() error {
 	return errors.Join(err, f.Close())
 }
 
+// isDevice reports whether a path stands for what is open already, such as /dev/stdout: never a place to put a file.
+func isDevice(path string) bool {
+	abs, err := filepath.Abs(path)
+	return err == nil && (strings.HasPrefix(abs, "/dev/") || strings.HasPrefix(abs, "/proc/"))
+}
+
+// placeOf is where a file is or will be, behind symbolic links.
+func placeOf(path string) string {
+	for range 40 { // as many links as systems follow
+		if behind, err := filepath.EvalSymlinks(path); err == nil {
+			return behind
+		}
+		to, err := os.Readlink(path)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(path), to)
+		}
+		path = to // a link to what is not there yet
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		return filepath.Join(dir, filepath.Base(path))
+	}
+	return path
+}
+
+// sameFile reports whether two paths of the command line are one file, also one that is not there yet.
+func sameFile(a, b string) bool {
+	if a == "" || b == "" || a == stdio || b == stdio {
+		return a != "" && a == b
+	}
+	one, err1 := os.Stat(a)
+	other, err2 := os.Stat(b)
+	if err1 == nil && err2 == nil {
+		return os.SameFile(one, other)
+	}
+	abs1, err1 := filepath.Abs(placeOf(a))
+	abs2, err2 := filepath.Abs(placeOf(b))
+	return err1 == nil && err2 == nil && abs1 == abs2
+}
+
 // copyTo writes to standard output, a pipe or a device.
 func (o *output) copyTo(stdout io.Writer) error {
 	if o.place != "" {
 		return nil
 	}
-	if o.path == stdio {
+	if o.path == stdio || o.path == "/dev/stdout" {
 		_, err := stdout.Write(o.data)
 		return err
 	}
-	f, err := os.OpenFile(o.path, os.O_WRONLY, 0)
+	f, err := os.OpenFile(o.path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return err
 	}

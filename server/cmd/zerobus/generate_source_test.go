@@ -178,7 +178,7 @@ func TestGenerate_GP21_FailuresOfTheWorkspace(t *testing.T) {
 		{"fault of the server", answer(500, "oops"), nil, []string{"500 Internal Server Error"}},
 		{"no JSON", answer(200, "<html>login</html>"), nil, []string{"the answer is not the JSON of a table"}},
 		{"no columns", answer(200, "{}"), nil, []string{"the answer has no columns"}},
-		{"unknown type", answer(200, `{"columns":[{"name":"where","type_text":"geography(4326)"}]}`), nil, []string{"column where", "geography(4326)"}},
+		{"unknown type", answer(200, `{"columns":[{"name":"where","type_text":"geography(4326)"}]}`), nil, []string{"column \"where\"", "geography(4326)"}},
 		{"unreachable", nil, []string{"--uc-endpoint", closed.URL}, []string{"token", "connection refused", "is the workspace's URL right?"}},
 		{"wrong path", nil, []string{"--uc-endpoint", ws.URL}, []string{"token", "404"}},
 		{"no URL", nil, []string{"--uc-endpoint", "http://a b"}, []string{"the workspace URL is not a URL"}},

@@ -43,9 +43,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 	return 2
 }
 
-// oneLine keeps an error on one line, whatever was joined in it.
+// oneLine keeps an error on one line, whatever was joined in it, and commands the terminal nothing.
 func oneLine(err error) string {
-	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return cut(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; "), false)
 }
 
 // commandError is the failure of a command that was called rightly; every other error is a wrong command line.
