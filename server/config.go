@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zerobus-go/zerobus/server/internal/gateway"
 	"github.com/zerobus-go/zerobus/server/internal/localca"
 )
 
@@ -27,6 +28,12 @@ type Config struct {
 	// TLS for both listeners: "off", "auto" (a certificate of an authority kept in the data directory) or "CERT,KEY" (two PEM
 	// files). Default: off when both addresses are loopback, else auto.
 	TLS string
+
+	// StreamLifetime is the age at which a stream's client is asked to open another one, less up to a tenth at random so that
+	// streams of one age do not end together. SDKs do so by themselves; a stream whose client stays is ended 10 s later. Tokens
+	// and grants are checked when a stream opens: a principal whose grants were revoked writes for the rest of this time, and
+	// those 10 s, at most. Default 15 min, at least 100 ms, negative: never.
+	StreamLifetime time.Duration
 
 	CommitInterval time.Duration // from a durable row to its commit; default 1 s
 	MemoryBytes    int64         // budget for rows that are not committed yet; default 1 GiB
@@ -79,6 +86,9 @@ func (c Config) Validate() error {
 		if n.value < 0 {
 			errs = append(errs, fmt.Errorf("the %s is negative", n.what))
 		}
+	}
+	if c.StreamLifetime > 0 && c.StreamLifetime < gateway.MinLifetime {
+		errs = append(errs, fmt.Errorf("the stream lifetime is %v, less than %v: streams would spend it in their handshakes", c.StreamLifetime, gateway.MinLifetime))
 	}
 	return errors.Join(errs...)
 }

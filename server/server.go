@@ -32,8 +32,12 @@ const Engine = "zerobus-go/" + version.Number
 // maxEntryBytes is the largest decoded request that the log takes: above the gateway's limit for one.
 const maxEntryBytes = 56 << 20
 
-// closeGrace is how long clients get to leave when the server shuts down, at most.
-const closeGrace = 2 * time.Second
+// What the end of the server takes, at most, before the commits have their turn.
+const (
+	closeGrace = 2 * time.Second // for clients to leave
+	closeRest  = time.Second     // for last acknowledgements and statuses to go out
+	cutTime    = time.Second     // for gRPC to cut what is left
+)
 
 // Server is a running server.
 type Server struct {
@@ -130,7 +134,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 
 	gate := &admission.Gate{Tokens: tokens, Catalog: s.catalog, Tables: s.tables, MaxStreams: cfg.MaxStreams}
-	s.gateway = gateway.New(gate, gateway.Options{Logger: cfg.Logger})
+	s.gateway = gateway.New(gate, gateway.Options{Lifetime: cfg.StreamLifetime, Logger: cfg.Logger})
 	opts := s.gateway.ServerOptions()
 	scheme := "http"
 	if tlsConfig != nil {
@@ -227,7 +231,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		log := s.cfg.Logger
 		log.Info("shutting down")
 		// A client that does not go, or does not read, must not take the time that the commits need.
-		leave, cancel := context.WithTimeout(ctx, closeGrace+time.Second)
+		leave, cancel := context.WithTimeout(ctx, closeGrace+closeRest)
 		defer cancel()
 		if err := s.gateway.Drain(leave, closeGrace); err != nil {
 			log.Warn("streams were cut", "err", err)
@@ -249,6 +253,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // stopGRPC ends the gRPC server. Streams have ended by now, as far as they will; a graceful stop sees to it that their statuses
 // reach the clients.
+//
+// Both ways to stop wait for connections in their handshake, up to the gateway's limit for one, and cut nothing before. They
+// can open no stream any more, so they are not waited for here.
 func (s *Server) stopGRPC(ctx context.Context) {
 	stopped := make(chan struct{})
 	go func() {
@@ -257,9 +264,16 @@ func (s *Server) stopGRPC(ctx context.Context) {
 	}()
 	select {
 	case <-stopped:
+		return
 	case <-ctx.Done():
-		s.grpc.Stop() // cuts what is left, and lets GracefulStop return
-		<-stopped
+	}
+	go s.grpc.Stop() // cuts what is left, and lets GracefulStop return
+	cut := time.NewTimer(cutTime)
+	defer cut.Stop()
+	select {
+	case <-stopped:
+	case <-cut.C:
+		s.cfg.Logger.Warn("connections are still in their handshake and are left to themselves")
 	}
 }
 

@@ -12,8 +12,14 @@ import (
 	"github.com/zerobus-go/zerobus/server"
 )
 
-// shutdownTime is what ending in order may take before streams are cut.
-const shutdownTime = 20 * time.Second
+const (
+	// shutdownTime is what ending in order may take. Then rows that are not committed are left in the log.
+	shutdownTime = 20 * time.Second
+
+	// hangTime is what may come on top of it, for a disk that does not answer. Then the process ends as it is: what was
+	// acknowledged is in the log. Together they stay below the 30 s after which Kubernetes kills.
+	hangTime = 5 * time.Second
+)
 
 func newServe() *cobra.Command {
 	cmd := &cobra.Command{
@@ -34,6 +40,7 @@ other; the file of the authority, for clients to trust, is printed at start.`,
 	f.StringVar(&cfg.TLS, "tls", "", "off, auto or CERT,KEY (default: off on loopback, else auto)")
 	f.DurationVar(&cfg.CommitInterval, "commit-interval", time.Second, "longest time from a durable row to its commit")
 	f.Int64Var(&cfg.MaxStreams, "max-streams", 10_000, "streams that may be open at a time")
+	f.DurationVar(&cfg.StreamLifetime, "stream-lifetime", 15*time.Minute, "age at which a client is asked to open another stream; negative: never")
 	level := f.String("log-level", "info", "debug, info, warn or error")
 	format := f.String("log-format", "text", "text or json")
 	cmd.RunE = command(func(cmd *cobra.Command, _ []string) error {
@@ -58,14 +65,26 @@ other; the file of the authority, for clients to trust, is printed at start.`,
 			served()
 		}()
 		<-ctx.Done()
-		end, cancel := context.WithTimeout(context.Background(), shutdownTime)
-		defer cancel()
-		if err := srv.Shutdown(end); err != nil {
+		if err := shutdown(srv); err != nil {
 			return err
 		}
 		return <-result
 	})
 	return cmd
+}
+
+// shutdown ends the server, in order as far as there is time.
+func shutdown(srv *server.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Shutdown(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(shutdownTime + hangTime):
+		return fmt.Errorf("the shutdown has not ended after %v; what was acknowledged is in the log", shutdownTime+hangTime)
+	}
 }
 
 func announce(w io.Writer, srv *server.Server) {

@@ -6,11 +6,18 @@
 //
 //	authenticate ──> headers out ──> create_stream ──> table, decoder ──> create_stream_response ──> records
 //	records: offset check ──> decode ──> table.Append ──(durable)──> ack
+//	end: half-close, fault, or close signal ──(grace)──> 6002; the last ack comes before the status
+//
+// A stream lives for a limited time and then asks its client for another one, because tokens and grants are checked when a
+// stream opens: this bounds how long a principal writes that may not any more. The end of the server is the same with less
+// grace. See [stream.live].
 //
 // # Concurrency
 //
-// A stream has two goroutines. The receiver reads, decodes and appends; the handler sends acknowledgements and decides how the
-// stream ends. They meet in [progress]. The durable callback, on the log's goroutine, only raises a number there.
+// A stream has three goroutines. The receiver reads, decodes and appends; the sender acknowledges; the handler watches the time.
+// Receiver and sender meet in [progress]. The durable callback, on the log's goroutine, only raises a number there. Both can
+// be stuck in the transport, the sender in front of a client that does not read; the handler never is, and when it returns
+// gRPC cancels the stream, which ends them.
 //
 // # Failure
 //

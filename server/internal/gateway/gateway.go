@@ -15,6 +15,8 @@ import (
 // Options are the settings of a [Gateway]. Zero values mean the defaults.
 type Options struct {
 	HandshakeTimeout time.Duration // from the opening of a stream to its create_stream request; default 30 s
+	Lifetime         time.Duration // age at which a client is asked to leave, less up to a tenth; default 15 min, negative: never
+	Grace            time.Duration // from then to the end of the stream; default 10 s
 	MaxRequestBytes  int           // largest payload of one request; default 10 MiB, the service's limit
 	MaxChunkBytes    int           // largest decoded form of one request; default 48 MiB, below the log's entry limit
 	Logger           *slog.Logger
@@ -23,6 +25,12 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.HandshakeTimeout <= 0 {
 		o.HandshakeTimeout = 30 * time.Second
+	}
+	if o.Lifetime == 0 {
+		o.Lifetime = defaultLifetime
+	}
+	if o.Grace <= 0 {
+		o.Grace = defaultGrace
 	}
 	if o.MaxRequestBytes <= 0 {
 		o.MaxRequestBytes = wire.MaxRequest
@@ -58,8 +66,9 @@ func New(gate *admission.Gate, o Options) *Gateway {
 const slack = 22 << 20
 
 const (
-	maxConnStreams = 100_000  // one connection may carry all streams of an SDK; Gate.MaxStreams is the limit
-	maxHeaders     = 64 << 10 // bytes; a token has up to 4 KiB
+	maxConnStreams = 100_000          // one connection may carry all streams of an SDK; Gate.MaxStreams is the limit
+	maxHeaders     = 64 << 10         // bytes; a token has up to 4 KiB
+	connectTimeout = 20 * time.Second // from a connection to the end of its TLS and HTTP/2 handshakes; gRPC's own is two minutes
 	pingAfter      = time.Minute
 	pingTimeout    = 20 * time.Second
 	clientPings    = 10 * time.Second
@@ -72,6 +81,7 @@ func (g *Gateway) ServerOptions() []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(g.opts.MaxRequestBytes + slack),
 		grpc.MaxConcurrentStreams(maxConnStreams),
 		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.ConnectionTimeout(connectTimeout),
 		// A client that vanished without a word leaves its place after pingAfter and pingTimeout.
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
 		// Clients that ping on their own, as some do every 30 s, are not cut for it.
@@ -94,7 +104,8 @@ func (g *Gateway) Register(s grpc.ServiceRegistrar) {
 }
 
 // Drain takes no more streams and asks the clients of open ones to go within grace, by close signal; what they have sent is
-// still acknowledged. It returns when all streams have ended or ctx has.
+// still acknowledged. Streams that are in their grace already get no more of it than that. It returns when all streams have
+// ended or ctx has; then streams are left to the caller, who can cut their connections.
 func (g *Gateway) Drain(ctx context.Context, grace time.Duration) error {
 	g.mu.Lock()
 	if !g.draining {
@@ -104,7 +115,7 @@ func (g *Gateway) Drain(ctx context.Context, grace time.Duration) error {
 		}
 	}
 	for s := range g.streams {
-		s.rotate(grace)
+		s.askToLeave(grace)
 	}
 	g.mu.Unlock()
 	select {

@@ -2,15 +2,15 @@ package gateway
 
 import "sync"
 
-// progress is how far a stream has come. The receiver appends, the log makes durable, the handler acknowledges; offsets are
-// those of the wire, from 0.
+// progress is how far a stream has come. The receiver appends, the log makes durable, the sender acknowledges, and receiver or
+// handler end it, whoever is first; offsets are those of the wire, from 0.
 type progress struct {
 	changed chan struct{} // capacity 1
 
 	mu       sync.Mutex // guards the following
 	appended int64      // requests handed to the table
 	durable  int64      // of these durable
-	ended    bool       // the receiver takes no more
+	ended    bool       // no more is taken
 	verdict  error      // how the stream ends when all that was appended is durable; nil is OK
 	lost     error      // appended requests could not be made durable
 }
@@ -24,14 +24,19 @@ func (p *progress) signal() {
 	}
 }
 
-// append counts one request that is being handed to the table. Its callback may come before the call returns.
-func (p *progress) append() {
+// append counts one request that is about to be handed to the table; its callback may come before that call returns. False
+// when the stream has ended: the request must not be taken, nobody would wait for it.
+func (p *progress) append() bool {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return false
+	}
 	p.appended++
-	p.mu.Unlock()
+	return true
 }
 
-// undo takes back the last append, which the table refused.
+// undo takes back the last append, which the table refused. The receiver calls end next, which tells the sender.
 func (p *progress) undo() {
 	p.mu.Lock()
 	p.appended--
@@ -51,7 +56,7 @@ func (p *progress) settle(err error) {
 	p.signal()
 }
 
-// end says that the receiver takes no more, and how the stream ends after what it took.
+// end says that no more is taken, and how the stream ends after what was taken. The first call counts.
 func (p *progress) end(verdict error) {
 	p.mu.Lock()
 	if !p.ended {

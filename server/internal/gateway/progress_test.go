@@ -25,6 +25,13 @@ func TestProgress_Transcript(t *testing.T) {
 		{"a refusal comes after what was before it", func(p *progress) { p.append(); p.end(refused) }, state{}},
 		{"and says so", func(p *progress) { p.append(); p.end(refused); p.settle(nil) }, state{1, true, refused}},
 		{"the first end counts", func(p *progress) { p.end(refused); p.end(nil) }, state{0, true, refused}},
+		{"nothing is appended after the end", func(p *progress) {
+			p.end(refused)
+			if p.append() {
+				t.Error("a request was taken after the end")
+			}
+		}, state{0, true, refused}},
+		{"an append that the table refused after the end", func(p *progress) { p.append(); p.end(refused); p.undo(); p.end(nil) }, state{0, true, refused}},
 		{"an append that the table refused", func(p *progress) { p.append(); p.undo(); p.end(refused) }, state{0, true, refused}},
 		{"rows that were lost end the stream at once", func(p *progress) { p.append(); p.append(); p.settle(lost) }, state{0, true, lost}},
 		{"nothing behind a loss counts", func(p *progress) { p.append(); p.append(); p.settle(lost); p.settle(nil); p.end(nil) }, state{0, true, lost}},

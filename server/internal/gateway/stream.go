@@ -40,7 +40,8 @@ type stream struct {
 
 	progress *progress
 	created  chan error         // the handshake's result; capacity 1
-	close    chan time.Duration // asks for a close signal; capacity 1
+	leave    chan time.Duration // from the gateway to the handler: the client is to leave so soon; capacity 1
+	signal   chan time.Duration // from the handler to the sender: a close signal, once; capacity 1
 }
 
 // serve runs one stream. Its return value is the stream's status.
@@ -61,7 +62,8 @@ func (g *Gateway) serve(ss grpc.ServerStream) error {
 	}
 	s := &stream{
 		g: g, ss: ss, id: id.String(), claims: claims, header: first(md, tableHeader),
-		progress: newProgress(), created: make(chan error, 1), close: make(chan time.Duration, 1),
+		progress: newProgress(), created: make(chan error, 1),
+		leave: make(chan time.Duration, 1), signal: make(chan time.Duration, 1),
 	}
 	s.log = g.opts.Logger.With("stream", s.id, "principal", claims.PrincipalName)
 	if !g.add(s) {
@@ -75,7 +77,7 @@ func (g *Gateway) serve(ss grpc.ServerStream) error {
 	start := time.Now()
 	// The receiver ends when RecvMsg fails, at the latest when this handler returns and gRPC cancels the stream.
 	go s.receive()
-	opened, err := s.acknowledge()
+	opened, err := s.handle()
 	durable, _, _ := s.progress.look()
 	s.log.Info("stream closed", "table", opened, "requests", durable, "took", time.Since(start), "code", status.Code(err), "err", err)
 	return err
@@ -88,17 +90,9 @@ func first(md metadata.MD, key string) string {
 	return ""
 }
 
-// rotate asks the stream's client to leave within d. Never blocks; the first call counts.
-func (s *stream) rotate(d time.Duration) {
-	select {
-	case s.close <- d:
-	default:
-	}
-}
-
-// acknowledge is the handler: it waits for the handshake and then acknowledges. It returns the stream's status, and the table
+// handle is the handler: it waits for the handshake and then watches the stream. It returns the stream's status, and the table
 // as far as the handshake has come: s.name belongs to the receiver until then.
-func (s *stream) acknowledge() (opened string, err error) {
+func (s *stream) handle() (opened string, err error) {
 	handshake := time.NewTimer(s.g.opts.HandshakeTimeout)
 	defer handshake.Stop()
 	select {
@@ -106,25 +100,25 @@ func (s *stream) acknowledge() (opened string, err error) {
 		if err != nil {
 			return s.name, err
 		}
-	case <-s.close:
+	case <-s.leave:
 		return "", status.Error(codes.Unavailable, "the server is shutting down.")
 	case <-handshake.C:
 		return "", status.Errorf(codes.DeadlineExceeded, "no create_stream request came within %s.", s.g.opts.HandshakeTimeout)
 	case <-s.ss.Context().Done():
 		return "", status.FromContextError(s.ss.Context().Err()).Err()
 	}
-	return s.name, s.acks()
+	return s.name, s.live()
 }
 
-// acks answers the handshake and sends acknowledgements as rows become durable.
-func (s *stream) acks() error {
+// acknowledge is the sender: it answers the handshake, sends acknowledgements as rows become durable, and the close signal when
+// the handler says so. It returns how the stream ends.
+func (s *stream) acknowledge() error {
 	if err := s.send(wire.Response{Kind: wire.ResponseCreated, StreamID: s.id}); err != nil {
 		return err
 	}
 	s.log.Info("stream opened", "table", s.name, "records", s.kind.String())
 
 	acked := int64(0)
-	var expired <-chan time.Time
 	for {
 		durable, over, verdict := s.progress.look()
 		if durable > acked {
@@ -132,24 +126,16 @@ func (s *stream) acks() error {
 				return err
 			}
 			acked = durable
-			continue
 		}
 		if over {
 			return verdict
 		}
 		select {
 		case <-s.progress.changed:
-		case d := <-s.close:
-			if expired == nil {
-				if err := s.send(wire.Response{Kind: wire.ResponseClose, CloseIn: d, HasCloseIn: true}); err != nil {
-					return err
-				}
-				t := time.NewTimer(d)
-				defer t.Stop()
-				expired = t.C
+		case grace := <-s.signal:
+			if err := s.send(wire.Response{Kind: wire.ResponseClose, CloseIn: grace, HasCloseIn: true}); err != nil {
+				return err
 			}
-		case <-expired:
-			return coded(codes.Unavailable, codeLifetime, 0, "Stream timeout reached. Closing the stream (ID: %s)", s.id)
 		case <-s.ss.Context().Done():
 			return status.FromContextError(s.ss.Context().Err()).Err()
 		}
@@ -256,6 +242,9 @@ func (s *stream) records() error {
 	}
 }
 
+// errEnded stops the receiver of a stream whose end is decided; it is nobody's verdict.
+var errEnded = errors.New("the stream has ended")
+
 // take checks one request, decodes its records and hands them to the table: all of them or none.
 func (s *stream) take(b []byte, req *wire.Request, offset int64) error {
 	if err := wire.ParseRequest(b, req); err != nil {
@@ -278,7 +267,10 @@ func (s *stream) take(b []byte, req *wire.Request, offset int64) error {
 		s.table.Recycle(c)
 		return err
 	}
-	s.progress.append()
+	if !s.progress.append() {
+		s.table.Recycle(c)
+		return errEnded
+	}
 	if err := s.table.Append(s.ss.Context(), c, s.settled); err != nil {
 		s.progress.undo()
 		s.table.Recycle(c)
