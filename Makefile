@@ -25,6 +25,16 @@ test: ## all tests, with the race detector
 	  go test -short . ./internal/...; \
 	  else echo "no C compiler, which the race detector needs on this platform: testing without it"; set -x; go test -timeout 15m ./... ./server/... ./bench/...; fi
 
+# Each test says in one line what it found; both lines stand at the end again.
+RUNS ?= 5000
+SEED ?= 1
+.PHONY: crash
+crash: ## seeded crashes of the log and of the whole path to the tables: make crash RUNS=5000 SEED=1
+	@mkdir -p $(BIN)
+	go test -count 1 -timeout 0 -v -run '^TestCrash_NothingKnownIsEverLost$$' ./server/internal/wal -wal.crashes $(RUNS) -wal.seed $(SEED) | tee $(BIN)/crash.log
+	go test -count 1 -timeout 0 -v -run '^TestCrash_EveryStepOfLogAndTable$$' ./server/internal/table -table.crashes $(RUNS) -table.seed $(SEED) | tee -a $(BIN)/crash.log
+	@sed -n -E 's/.* ([0-9]+ runs, [0-9]+ known, 0 lost)$$/log alone: \1/p; /^[0-9]+ runs, .* 0 doubled$$/p' $(BIN)/crash.log
+
 .PHONY: lint
 lint: $(BIN)/staticcheck $(BIN)/gofumpt ## format, vet, static analysis, tidy modules
 	@bad=$$($(BIN)/gofumpt -l $$(git ls-files '*.go' ':!:*.pb.go')); \

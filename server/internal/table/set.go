@@ -141,6 +141,7 @@ func (s *Set) openInfo(ctx context.Context, info catalog.Table) (*Table, error) 
 	}
 	if e.err != nil {
 		delete(s.open, info.ID)
+		e.table = nil // it has no committer whose end Drop could wait for
 	}
 	s.mu.Unlock()
 	close(e.ready)

@@ -1,0 +1,279 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/zerobus-go/zerobus/schema"
+	"github.com/zerobus-go/zerobus/server/internal/catalog"
+	"github.com/zerobus-go/zerobus/server/internal/column"
+	"github.com/zerobus-go/zerobus/server/internal/delta"
+	"github.com/zerobus-go/zerobus/server/internal/lake"
+	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
+)
+
+// answer is what a producer knows of a chunk.
+type answer int
+
+const (
+	unknown answer = iota // no answer, or an error after it was queued: there or not
+	acked                 // there
+	refused               // Append returned an error: not there
+)
+
+// sent is a chunk that a producer gave to a table. Its rows have the ids from first on.
+type sent struct {
+	table  [16]byte
+	first  int64
+	rows   int
+	life   int
+	answer answer
+	called int // times that durable was called
+}
+
+// oracle knows what the tables must hold in the end.
+type oracle struct {
+	mu    sync.Mutex // guards the following
+	sent  []*sent
+	wrong error // the first thing that went wrong
+}
+
+func (o *oracle) send(s *sent) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sent = append(o.sent, s)
+}
+
+func (o *oracle) learn(s *sent, a answer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s.answer = a
+}
+
+// durable is what the callback of Append tells.
+func (o *oracle) durable(s *sent, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if s.called++; err == nil {
+		s.answer = acked
+	}
+}
+
+func (o *oracle) fail(format string, args ...any) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.wrong == nil {
+		o.wrong = fmt.Errorf(format, args...)
+	}
+}
+
+func (o *oracle) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.wrong
+}
+
+// answered checks, when a process has ended, that durable was called once for each chunk that was taken.
+func (o *oracle) answered(life int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, s := range o.sent {
+		want := 1
+		if s.answer == refused {
+			want = 0
+		}
+		if s.life == life && s.called != want && o.wrong == nil {
+			o.wrong = fmt.Errorf("durable was called %d times for the chunk of %s, want %d", s.called, nameOf(s.first), want)
+		}
+	}
+}
+
+// An id says who sent the row, and which of his it is.
+const producerShift = 40
+
+func nameOf(id int64) string {
+	return fmt.Sprintf("producer %d, row %d", id>>producerShift, id&(1<<producerShift-1))
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyz"
+
+// padOf is the rest of a row, up to 240 bytes.
+func padOf(id int64) string {
+	h := uint64(id) * 0x9e3779b97f4a7c15
+	return strings.Repeat(letters[h>>40%26:][:1], int(h>>48%240))
+}
+
+// verdict is what the tables of a run hold.
+type verdict struct {
+	acked   int // rows, of tables that are there
+	dropped int // acknowledged rows of tables that were dropped
+	unasked int // rows that are there though nobody was told so
+	commits int
+	files   int
+	orphans int // data files of living tables that no commit names
+	litter  int // objects of tables that are not in the catalog
+}
+
+// judge compares the tables with what the producers know.
+func (o *oracle) judge(cat *catalog.Catalog, l lake.Store, names []catalog.Name) (v verdict, err error) {
+	there := map[int64]int{}
+	alive := map[[16]byte]bool{}
+	var problems []string
+	report := func(format string, args ...any) {
+		if len(problems) < 8 {
+			problems = append(problems, fmt.Sprintf(format, args...))
+		}
+	}
+	owner := map[int64][16]byte{}
+	for _, s := range o.sent {
+		for i := range int64(s.rows) {
+			owner[s.first+i] = s.table
+		}
+	}
+	var places []string
+	for _, name := range names {
+		info, err := cat.Table(name)
+		if errors.Is(err, catalog.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return v, err
+		}
+		alive[info.ID] = true
+		places = append(places, info.Location)
+		last := map[int64]int64{}
+		err = o.read(l, info, &v, report, func(id int64) {
+			switch tab, ok := owner[id]; {
+			case !ok:
+				report("table %s has %s, which was never sent", name.Table, nameOf(id))
+			case tab != info.ID:
+				report("table %s has %s, which was sent to another one", name.Table, nameOf(id))
+			}
+			if there[id]++; there[id] == 2 {
+				report("table %s has %s twice", name.Table, nameOf(id))
+				return
+			}
+			if before := last[id>>producerShift]; id < before {
+				report("table %s has %s after %s", name.Table, nameOf(id), nameOf(before))
+			}
+			last[id>>producerShift] = id
+		})
+		if err != nil {
+			return v, err
+		}
+	}
+	lost, doubled := 0, 0
+	for _, n := range there {
+		doubled += n - 1
+	}
+	for _, s := range o.sent {
+		if !alive[s.table] {
+			if s.answer == acked {
+				v.dropped += s.rows
+			}
+			continue
+		}
+		n := 0
+		for i := range int64(s.rows) {
+			if there[s.first+i] > 0 {
+				n++
+			}
+		}
+		switch {
+		case s.answer == acked && n < s.rows:
+			lost += s.rows - n
+			report("%d of %d rows from %s on, acknowledged in life %d, are lost", s.rows-n, s.rows, nameOf(s.first), s.life)
+		case s.answer == refused && n > 0:
+			report("%d rows from %s on were refused in life %d and are there", n, nameOf(s.first), s.life)
+		case n != 0 && n != s.rows:
+			report("%d of %d rows from %s on, sent in life %d, are there", n, s.rows, nameOf(s.first), s.life)
+		}
+		if s.answer == acked {
+			v.acked += s.rows
+		} else {
+			v.unasked += n
+		}
+	}
+	for info, err := range l.List(context.Background(), "", "") {
+		if err != nil {
+			return v, err
+		}
+		inside := false
+		for _, p := range places {
+			inside = inside || strings.HasPrefix(info.Path, p+"/")
+		}
+		if !inside {
+			v.litter++
+		}
+	}
+	if len(problems) > 0 {
+		return v, fmt.Errorf("%d lost, %d doubled:\n  %s", lost, doubled, strings.Join(problems, "\n  "))
+	}
+	return v, nil
+}
+
+// read gives the ids of a table in the order of its commits, and looks at its log and its files.
+func (o *oracle) read(l lake.Store, info catalog.Table, v *verdict, report func(string, ...any), row func(id int64)) error {
+	ctx := context.Background()
+	tables := NewTables(l, "test", time.Now)
+	d, err := tables.Delta(ctx, info)
+	if err != nil {
+		return err
+	}
+	v.commits += int(d.Snapshot().Version)
+	v.files += d.Snapshot().NumFiles()
+	store := tables.store(info)
+	problems, err := delta.Lint(ctx, store, delta.LintOptions{Files: true})
+	if err != nil {
+		return err
+	}
+	for _, p := range problems {
+		report("log of %s: %v", info.Name.Table, p)
+	}
+	sch, err := tables.Schema(ctx, info)
+	if err != nil {
+		return err
+	}
+	live := map[string]bool{}
+	for f := range d.Snapshot().Files() {
+		name, err := url.PathUnescape(f.Path)
+		if err != nil {
+			return err
+		}
+		live[name] = true
+		if err := readFile(store, name, sch, report, row); err != nil {
+			return fmt.Errorf("file %s: %w", f.Path, err)
+		}
+	}
+	for f, err := range store.List(ctx, "", "") {
+		if err != nil {
+			return err
+		}
+		if !live[f.Path] && !strings.HasPrefix(f.Path, "_delta_log/") {
+			v.orphans++
+		}
+	}
+	return nil
+}
+
+func readFile(store lake.Store, name string, sch *schema.Struct, report func(string, ...any), row func(id int64)) error {
+	r, err := store.Open(context.Background(), name)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return parquetfile.ReadChunks(r, r.Size(), sch, -1, func(c *column.Chunk) error {
+		for i, id := range c.Cols[0].I64 {
+			row(id)
+			if pad := string(c.Cols[1].BytesAt(i)); pad != padOf(id) {
+				report("%s came with %.20q, was sent with %.20q", nameOf(id), pad, padOf(id))
+			}
+		}
+		return nil
+	})
+}
