@@ -325,13 +325,24 @@ func (c *Conn) pause() {
 
 // sendMessage puts a prefix before the body. Both belong to the transport afterwards.
 func (c *Conn) sendMessage(m Message) error {
-	prefix := make(mem.SliceBuffer, 0, wire.MaxPrefix)
+	p := new(packet)
+	p.prefix = p.space[:0]
 	if m.Single {
-		prefix = wire.AppendSinglePrefix(prefix, m.Offset, c.cfg.Create.Type, m.Body.Len())
+		p.prefix = wire.AppendSinglePrefix(p.prefix, m.Offset, c.cfg.Create.Type, m.Body.Len())
 	} else {
-		prefix = wire.AppendBatchPrefix(prefix, m.Offset, c.cfg.Create.Type, m.Body.Len())
+		p.prefix = wire.AppendBatchPrefix(p.prefix, m.Offset, c.cfg.Create.Type, m.Body.Len())
 	}
-	return c.stream.SendMsg(&wire.Outgoing{Buffers: mem.BufferSlice{prefix, m.Body}})
+	p.buffers = [2]mem.Buffer{&p.prefix, m.Body}
+	p.Buffers = p.buffers[:]
+	return c.stream.SendMsg(&p.Outgoing)
+}
+
+// packet is all that a message needs, in one allocation. The transport keeps it until the message is written.
+type packet struct {
+	wire.Outgoing
+	buffers [2]mem.Buffer
+	prefix  mem.SliceBuffer
+	space   [wire.MaxPrefix]byte
 }
 
 // receive hands the server's messages to the owner until the stream ends.
