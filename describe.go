@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -23,10 +23,10 @@ import (
 // for what its streams take.
 //
 // It makes one request for a token, if auth is [ClientCredentials], and one for the table, and returns when ctx ends or
-// after 30 s for each; it does not try again. The token of any other provider, such as [NewOAuthHeadersProvider]'s, must be good
-// for Unity Catalog's API, which one for a stream may not be. The principal needs SELECT or
-// MODIFY on the table. A table that is not there is an [ErrTableNotFound], a refused principal an [ErrAuth], a column that
-// protobuf cannot say an [ErrInvalidArgument]; the latter names the column and a way out. What may pass is retriable.
+// after 30 s for each; it does not try again. The token of any other provider, such as [NewOAuthHeadersProvider]'s, must be
+// good for Unity Catalog's API, which one for a stream may not be. The principal needs SELECT or MODIFY on the table. A
+// table that is not there is an [ErrTableNotFound], a refused principal an [ErrAuth], a column that protobuf cannot say an
+// [ErrInvalidArgument]; the latter names the column and a way out. What may pass is retriable.
 func (k *SDK) DescribeTable(ctx context.Context, name string, auth Auth) (TableProperties, error) {
 	const op = "describe table"
 	columns, err := k.columns(ctx, op, name, auth)
@@ -43,11 +43,10 @@ func (k *SDK) DescribeTable(ctx context.Context, name string, auth Auth) (TableP
 // DescribedTable is a table whose columns are known, from [SDK.DescribeTable] or a statement ([schema.ParseCreateTable]), for
 // protobuf records with a descriptor made of them.
 //
-// Its streams take protobuf records of the descriptor: encoded ones, and messages whose fields have its numbers and types. They
-// also take JSON records ([JSON], [JSONString],
-// [JSONBytes]), which are encoded as protobuf by the ingest call, without reflection: a JSON record must fit the table by
-// the same rules as on a JSON stream, and one that does not is an [ErrInvalidArgument] at once, with the field's path; nothing
-// of it is sent.
+// Its streams take protobuf records of the descriptor: encoded ones, and messages whose fields have its numbers and types.
+// They also take JSON records ([JSON], [JSONString], [JSONBytes]), which are encoded as protobuf by the ingest call, without
+// reflection: a JSON record must fit the table by the same rules as on a JSON stream, and one that does not is an
+// [ErrInvalidArgument] at once, with the field's path; nothing of it is sent.
 //
 // A column that protobuf cannot say is an ErrInvalidArgument that names the column and a way out.
 func DescribedTable(name string, columns *schema.Struct) (TableProperties, error) {
@@ -77,7 +76,7 @@ type described struct {
 	descriptor *descriptorpb.DescriptorProto
 	message    protoreflect.MessageDescriptor // the same, linked
 	encoder    *schema.Encoder                // of JSON records into such messages
-	fitting    sync.Map                       // by protoreflect.MessageDescriptor: the error of fits, or nil
+	fitting    atomic.Value                   // the fitted that fits has seen last
 }
 
 func describe(columns *schema.Struct, message string) (*described, error) {
@@ -102,12 +101,19 @@ func (d *described) fits(md protoreflect.MessageDescriptor) error {
 	if md == d.message {
 		return nil
 	}
-	known, ok := d.fitting.Load(md)
-	if !ok {
-		known, _ = d.fitting.LoadOrStore(md, sameFields(md, d.message, 0))
+	if last, ok := d.fitting.Load().(fitted); ok && last.message == md {
+		return nil
 	}
-	err, _ := known.(error)
-	return err
+	if err := sameFields(md, d.message, 0); err != nil {
+		return err
+	}
+	d.fitting.Store(fitted{md})
+	return nil
+}
+
+// fitted is a type of messages that fits a table.
+type fitted struct {
+	message protoreflect.MessageDescriptor
 }
 
 // sameFields returns an error for the first field of md that is another one, or none, in want.

@@ -172,6 +172,11 @@ func TestDescribeTable_Errors(t *testing.T) {
 		if _, err = w.sdk.DescribeTable(ctx, table, credentials); !zerobus.IsRetriable(err) || time.Since(start) != 30*time.Second {
 			w.Errorf("a workspace that hangs: %v after %v", err, time.Since(start))
 		}
+		hangs := zerobus.HeadersProviderFunc(func(ctx context.Context) ([]zerobus.Header, error) { <-ctx.Done(); return nil, ctx.Err() })
+		start = time.Now()
+		if _, err = w.sdk.DescribeTable(ctx, table, hangs); err == nil || time.Since(start) != 30*time.Second {
+			w.Errorf("a provider that hangs: %v after %v", err, time.Since(start))
+		}
 		short, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		start = time.Now()

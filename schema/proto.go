@@ -274,24 +274,8 @@ func collidingJSONNames(fields []Field) map[string]bool {
 	return colliding
 }
 
-// jsonName is what protoc calls the field in JSON: underscores are dropped, and the letter behind one is a capital.
-func jsonName(field string) string {
-	var b strings.Builder
-	up := false
-	for i := range len(field) {
-		c := field[i]
-		if c == '_' {
-			up = true
-			continue
-		}
-		if up && c >= 'a' && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		up = false
-		b.WriteByte(c)
-	}
-	return b.String()
-}
+// jsonName is what protoc calls the field in JSON: line_items is lineItems.
+func jsonName(field string) string { return camel(field, false) }
 
 // shown is a name as an error can show it.
 func shown(name string) string {
@@ -315,7 +299,7 @@ func identifier(s string) bool {
 
 // pascal is the name of the message for a column: line_items gives LineItems.
 func pascal(column string) string {
-	name := camel(column)
+	name := camel(column, true)
 	if !identifier(name) { // of underscores, or a digit behind them
 		return "Struct" + name
 	}
@@ -323,12 +307,11 @@ func pascal(column string) string {
 }
 
 // entryName is what protoc calls the message of a map's entries.
-func entryName(field string) string { return camel(field) + "Entry" }
+func entryName(field string) string { return camel(field, true) + "Entry" }
 
-// camel drops underscores and puts capitals behind them, as protoc does.
-func camel(name string) string {
+// camel drops underscores and puts capitals behind them, as protoc does; up says whether one comes first as well.
+func camel(name string, up bool) string {
 	var b strings.Builder
-	up := true
 	for i := range len(name) {
 		c := name[i]
 		if c == '_' {

@@ -58,13 +58,13 @@ func Fetch(ctx context.Context, c Config, table string) (*schema.Struct, error) 
 	if err != nil {
 		return nil, &Error{Op: op, Err: err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*rest.Timeout)
-	defer cancel()
-	token, err := c.Token(ctx)
+	tokenCtx, cancelToken := context.WithTimeout(ctx, rest.Timeout)
+	defer cancelToken()
+	token, err := c.Token(tokenCtx)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel = context.WithTimeout(ctx, rest.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, rest.Timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
 	if err != nil {
