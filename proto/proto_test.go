@@ -33,6 +33,7 @@ func TestFieldNumbersAreTheProtocols(t *testing.T) {
 		"CreateIngestStreamRequest.table_name = 1",
 		"CreateIngestStreamResponse.stream_id = 1",
 		"EphemeralStreamRequest.create_stream = 1",
+		"EphemeralStreamRequest.first_record = 1000",
 		"EphemeralStreamRequest.ingest_record = 2",
 		"EphemeralStreamRequest.ingest_record_batch = 3",
 		"EphemeralStreamResponse.close_stream_signal = 3",

@@ -15,6 +15,7 @@ func requestSeeds(f *testing.F) {
 		single(0, Proto, "record"), single(-1, JSON, "{}"),
 		batch(300, Proto, "one", "", "three"), batch(0, JSON),
 		cat(batch(1, Proto, "x"), unknown, batch(2, Proto, "y"), single(3, JSON, "z"), batch(4, JSON, "a")),
+		append(AppendFirstRecord(nil, 1<<40), batch(2, Proto, "x")...), AppendFirstRecord(single(0, JSON, "{}"), -1),
 		wrap(requestBatch, wrap(ingestProto, cat(unknown, wrap(1, []byte("a")), unknown))),
 	} {
 		f.Add(b)

@@ -64,6 +64,7 @@ type request struct {
 
 func (r request) equal(o request) bool {
 	return r.Kind == o.Kind && r.Offset == o.Offset && r.HasOffset == o.HasOffset && r.Type == o.Type &&
+		r.First == o.First && r.HasFirst == o.HasFirst &&
 		bytes.Equal(r.Body, o.Body) && (r.Body == nil) == (o.Body == nil) &&
 		r.Create.Table == o.Create.Table && r.Create.Type == o.Create.Type && r.Create.HasType == o.Create.HasType &&
 		bytes.Equal(r.Create.Descriptor, o.Create.Descriptor) &&
@@ -123,6 +124,7 @@ func theirs(b []byte) (request, error) {
 		return request{}, err
 	}
 	var r request
+	r.First, r.HasFirst = get(m, "first_record").Int(), has(m, "first_record")
 	switch {
 	case has(m, "create_stream"):
 		c := get(m, "create_stream").Message()

@@ -11,6 +11,7 @@ const (
 	requestCreate protowire.Number = 1
 	requestRecord protowire.Number = 2
 	requestBatch  protowire.Number = 3
+	requestFirst  protowire.Number = 1000 // an extension, see docs/wire.md
 
 	createTable      protowire.Number = 1
 	createDescriptor protowire.Number = 3
@@ -53,9 +54,15 @@ func AppendCreateStream(dst []byte, c CreateStream) []byte {
 	return dst
 }
 
-// MaxPrefix is the most bytes that [AppendBatchPrefix] and [AppendSinglePrefix] append: three tags and three varints
-// are 33.
-const MaxPrefix = 40
+// MaxPrefix is the most bytes that [AppendFirstRecord] and then [AppendBatchPrefix] or [AppendSinglePrefix] append: four tags,
+// one of them of two bytes, and four varints are 45.
+const MaxPrefix = 48
+
+// AppendFirstRecord appends the field that says what number the first record of an ingest request has. The request follows.
+func AppendFirstRecord(dst []byte, number int64) []byte {
+	dst = protowire.AppendTag(dst, requestFirst, protowire.VarintType)
+	return protowire.AppendVarint(dst, uint64(number))
+}
 
 // AppendBatchPrefix appends to dst what makes a batch body of bodyLen bytes, put right behind it, a whole
 // ingest_record_batch request. Types other than [JSON] are sent as [Proto].
@@ -113,6 +120,8 @@ type Request struct {
 	Create    CreateStream // copied out of the input
 	Offset    int64
 	HasOffset bool
+	First     int64 // number of the first record among those of its producer, as it came
+	HasFirst  bool
 	Type      RecordType // Proto or JSON by the field that holds the payload, Unspecified without one
 	Body      []byte     // the payload: a view into the input; nil without one
 }
@@ -137,6 +146,13 @@ func ParseRequest(b []byte, r *Request) error {
 			kind = RequestRecord
 		case requestBatch:
 			kind = RequestBatch
+		case requestFirst:
+			v, err := f.varint("first_record")
+			if err != nil {
+				return err
+			}
+			r.First, r.HasFirst = int64(v), true
+			continue
 		default:
 			continue
 		}
@@ -145,7 +161,7 @@ func ParseRequest(b []byte, r *Request) error {
 			return err
 		}
 		if kind != r.Kind {
-			*r = Request{Kind: kind}
+			*r = Request{Kind: kind, First: r.First, HasFirst: r.HasFirst}
 		}
 		if kind == RequestCreate {
 			err = r.Create.parse(msg)

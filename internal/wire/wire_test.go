@@ -64,6 +64,7 @@ func TestGoldenBytes(t *testing.T) {
 		{"batch proto", batch(7, Proto, "x", "", "yz"), "1a0d 0807 1209 0a0178 0a00 0a02797a"},
 		{"batch json", batch(0, JSON, "{}"), "1a08 0800 1a04 0a027b7d"},
 		{"batch empty", batch(2, JSON), "1a04 0802 1a00"},
+		{"first record, single", append(AppendFirstRecord(nil, 300), single(0, JSON, "{}")...), "c03eac02 1206 0800 1a027b7d"},
 		{"created", AppendResponse(nil, Response{Kind: ResponseCreated, StreamID: "id"}), "0a04 0a026964"},
 		{"created without id", AppendResponse(nil, Response{Kind: ResponseCreated}), "0a02 0a00"},
 		{"ack 0", AppendResponse(nil, Response{Kind: ResponseAck, HasAck: true}), "1202 0800"},
@@ -176,6 +177,29 @@ func TestIngestAgainstTheOracle(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The number of the first record stands beside the request, before or behind it, and outlives a change of the alternative.
+func TestFirstRecordAgainstTheOracle(t *testing.T) {
+	for _, b := range [][]byte{
+		append(AppendFirstRecord(nil, 0), single(0, Proto, "x")...),
+		append(AppendFirstRecord(nil, math.MaxInt64), batch(7, JSON, "{}", "{}")...),
+		append(AppendFirstRecord(nil, -1), AppendCreateStream(nil, CreateStream{Table: "a.b.c"})...),
+		AppendFirstRecord(batch(1, Proto, "x"), 300),
+		AppendFirstRecord(AppendFirstRecord(nil, 1), 2),
+		cat(single(0, Proto, "x"), AppendFirstRecord(nil, 9), batch(1, JSON, "{}")),
+		batch(1, Proto, "x"),
+	} {
+		got, err := ours(b)
+		want, wantErr := theirs(b)
+		if err != nil || wantErr != nil || !got.equal(want) {
+			t.Errorf("%x: we read\n%+v, %v\nthe oracle reads\n%+v, %v", b, got, err, want, wantErr)
+		}
+	}
+	var r Request
+	if err := ParseRequest(wrap(requestFirst, []byte("x")), &r); !errors.Is(err, errWireType) {
+		t.Errorf("a first_record of bytes gave %v", err)
 	}
 }
 
@@ -457,10 +481,11 @@ func TestTruncation(t *testing.T) {
 func TestPrefixesAreWithinTheirBound(t *testing.T) {
 	for _, offset := range []int64{0, 1 << 40, math.MaxInt64, math.MinInt64} {
 		for _, size := range []int{0, MaxPayload, MaxRequest, math.MaxInt} {
-			if n := len(AppendBatchPrefix(nil, offset, JSON, size)); n > MaxPrefix {
+			first := AppendFirstRecord(nil, offset)
+			if n := len(AppendBatchPrefix(first, offset, JSON, size)); n > MaxPrefix {
 				t.Errorf("prefix for a body of %d bytes at offset %d has %d bytes", size, offset, n)
 			}
-			if n := len(AppendSinglePrefix(nil, offset, Proto, size)); n > MaxPrefix {
+			if n := len(AppendSinglePrefix(first, offset, Proto, size)); n > MaxPrefix {
 				t.Errorf("prefix for a record of %d bytes at offset %d has %d bytes", size, offset, n)
 			}
 		}
