@@ -53,13 +53,13 @@ var sdkImports = map[string][]string{
 // serverRows is the server's order, from the top. A package may import packages of lower rows only: not of its own row,
 // so stages do not import each other.
 var serverRows = [][]string{
-	{"server/cmd/zerobus"},
+	{"server/cmd/zerobus", "server/internal/blackbox"},
 	{"server", "."},
 	{"server/internal/gateway", "server/internal/rest", "server/internal/admin"},
 	{"server/internal/admission"},
 	{"server/internal/table"},
 	{"server/internal/wal/waltest"},
-	{"server/internal/catalog", "server/internal/token", "server/internal/decode", "server/internal/wal", "server/internal/parquetfile", "server/internal/delta"},
+	{"server/internal/catalog", "server/internal/token", "server/internal/decode", "server/internal/wal", "server/internal/parquetfile", "server/internal/delta", "server/internal/ledger"},
 	{"server/internal/lake/laketest"},
 	{"server/internal/lake", "server/internal/column"},
 	{"server/internal/datadir", "server/internal/localca", "server/internal/protooracle"},

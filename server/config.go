@@ -35,6 +35,10 @@ type Config struct {
 	// those 10 s, at most. Default 15 min, at least 100 ms, negative: never.
 	StreamLifetime time.Duration
 
+	// ProducerRetention is how long the server remembers a producer for which nothing is written. Its client gets what it sends
+	// again discarded for so long, and not after that. Default 7 days.
+	ProducerRetention time.Duration
+
 	CommitInterval time.Duration // from a durable row to its commit; default 1 s
 	MemoryBytes    int64         // budget for rows that are not committed yet; default 1 GiB
 	LogBytes       int64         // bound of the write-ahead log on disk; default 8 GiB
@@ -82,7 +86,7 @@ func (c Config) Validate() error {
 	for _, n := range []struct {
 		what  string
 		value int64
-	}{{"commit interval", int64(c.CommitInterval)}, {"memory budget", c.MemoryBytes}, {"log bound", c.LogBytes}, {"stream limit", c.MaxStreams}} {
+	}{{"commit interval", int64(c.CommitInterval)}, {"producer retention", int64(c.ProducerRetention)}, {"memory budget", c.MemoryBytes}, {"log bound", c.LogBytes}, {"stream limit", c.MaxStreams}} {
 		if n.value < 0 {
 			errs = append(errs, fmt.Errorf("the %s is negative", n.what))
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/datadir"
 	"github.com/zerobus-go/zerobus/server/internal/gateway"
 	"github.com/zerobus-go/zerobus/server/internal/lake"
+	"github.com/zerobus-go/zerobus/server/internal/ledger"
 	"github.com/zerobus-go/zerobus/server/internal/rest"
 	"github.com/zerobus-go/zerobus/server/internal/table"
 	"github.com/zerobus-go/zerobus/server/internal/token"
@@ -45,6 +46,7 @@ type Server struct {
 	dir     datadir.Dir
 	catalog *catalog.Catalog
 	log     *wal.Local
+	ledger  *ledger.Ledger
 	tables  *table.Set
 	gateway *gateway.Gateway
 	admin   *admin.Local
@@ -118,9 +120,14 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	undo = append(undo, s.log.Close)
 
+	if s.ledger, err = ledger.Open(s.dir.Ledger()); err != nil {
+		return nil, err
+	}
+	undo = append(undo, s.ledger.Close)
+
 	lakeTables := table.NewTables(store, Engine, time.Now)
-	s.tables = table.NewSet(s.log, s.catalog, lakeTables, table.Options{
-		CommitInterval: cfg.CommitInterval, MemoryBytes: cfg.MemoryBytes, Engine: Engine, Logger: cfg.Logger,
+	s.tables = table.NewSet(s.log, s.ledger, s.catalog, lakeTables, table.Options{
+		CommitInterval: cfg.CommitInterval, ProducerRetention: cfg.ProducerRetention, MemoryBytes: cfg.MemoryBytes, Engine: Engine, Logger: cfg.Logger,
 	})
 	lakeTables.OnDrop(s.tables.Drop)
 	undo = append(undo, func() error {
@@ -241,7 +248,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			s.http.Close()
 		}
 		// server.json goes before the locks do: afterwards it may be another server's.
-		errs := []error{s.dir.Retract(), s.tables.Close(ctx), s.log.Close(), s.catalog.Close()}
+		errs := []error{s.dir.Retract(), s.tables.Close(ctx), s.log.Close(), s.ledger.Close(), s.catalog.Close()}
 		// Stop does not close a listener that was never served.
 		_ = s.grpcListener.Close()
 		_ = s.httpListener.Close()

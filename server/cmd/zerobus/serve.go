@@ -41,6 +41,7 @@ other; the file of the authority, for clients to trust, is printed at start.`,
 	f.DurationVar(&cfg.CommitInterval, "commit-interval", time.Second, "longest time from a durable row to its commit")
 	f.Int64Var(&cfg.MaxStreams, "max-streams", 10_000, "streams that may be open at a time")
 	f.DurationVar(&cfg.StreamLifetime, "stream-lifetime", 15*time.Minute, "age at which a client is asked to open another stream; negative: never")
+	f.DurationVar(&cfg.ProducerRetention, "producer-retention", 7*24*time.Hour, "how long an idle producer's position is kept")
 	level := f.String("log-level", "info", "debug, info, warn or error")
 	format := f.String("log-format", "text", "text or json")
 	cmd.RunE = command(func(cmd *cobra.Command, _ []string) error {

@@ -4,6 +4,7 @@
 //	zerobus-data/
 //	├─ tables/        the lake: one directory a table, in it _delta_log and the Parquet files
 //	├─ wal/           the write-ahead log
+//	├─ ledger.db      positions of producers, and where orphaned files may be
 //	├─ catalog.db     catalogs, schemas, tables, principals, grants
 //	├─ token-keys.json   the keys that sign access tokens      (owner only)
 //	├─ tls/           the local certificate authority           (its key: owner only)
@@ -66,6 +67,9 @@ func (d Dir) Tables() string { return filepath.Join(d.root, "tables") }
 
 // WAL is the directory of the log.
 func (d Dir) WAL() string { return filepath.Join(d.root, "wal") }
+
+// Ledger is the ledger's file.
+func (d Dir) Ledger() string { return filepath.Join(d.root, "ledger.db") }
 
 // Catalog is the catalog's file.
 func (d Dir) Catalog() string { return filepath.Join(d.root, "catalog.db") }

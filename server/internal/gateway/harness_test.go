@@ -12,7 +12,9 @@ import (
 	"github.com/zerobus-go/zerobus/internal/wire"
 	"github.com/zerobus-go/zerobus/server/internal/admission"
 	"github.com/zerobus-go/zerobus/server/internal/catalog"
+	"github.com/zerobus-go/zerobus/server/internal/column"
 	"github.com/zerobus-go/zerobus/server/internal/lake"
+	"github.com/zerobus-go/zerobus/server/internal/ledger"
 	"github.com/zerobus-go/zerobus/server/internal/table"
 	"github.com/zerobus-go/zerobus/server/internal/token"
 	"github.com/zerobus-go/zerobus/server/internal/wal"
@@ -61,13 +63,17 @@ func newDoor(t *testing.T, o Options) *door {
 	}
 	d := &door{T: t, log: &holdingLog{Log: log}}
 	lakeTables := table.NewTables(lake.NewMemory(), "test", time.Now)
-	tables := table.NewSet(d.log, cat, lakeTables, table.Options{CommitInterval: 1 << 62})
+	positions, err := ledger.Open(dir + "/ledger.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables := table.NewSet(d.log, positions, cat, lakeTables, table.Options{CommitInterval: 1 << 62})
 	d.engine = catalog.NewEngine(cat, lakeTables)
 	t.Cleanup(func() {
 		gone, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = tables.Close(gone)
-		if err := errors.Join(log.Close(), cat.Close()); err != nil {
+		if err := errors.Join(log.Close(), positions.Close(), cat.Close()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -107,18 +113,23 @@ func (d *door) rows() int64 {
 // client is the other end of one stream, and the transport between. Its methods are for one goroutine.
 type client struct {
 	*door
-	ctx    context.Context // of the stream: ends when the handler has returned, as with gRPC, or when the client is gone
-	gone   context.CancelFunc
-	toGo   chan []byte        // closed by the half-close
-	came   chan wire.Response // when it is full, the server waits, as for a client that does not read
-	ended  chan struct{}      // closed when the handler has returned
-	status error              // good after ended
+	ctx     context.Context // of the stream: ends when the handler has returned, as with gRPC, or when the client is gone
+	gone    context.CancelFunc
+	toGo    chan []byte        // closed by the half-close
+	came    chan wire.Response // when it is full, the server waits, as for a client that does not read
+	headers chan metadata.MD   // capacity 1
+	ended   chan struct{}      // closed when the handler has returned
+	status  error              // good after ended
 }
 
 // dial begins a stream and sends nothing. The server can send unread responses more than the client has read.
-func (d *door) dial(unread int) *client {
-	c := &client{door: d, toGo: make(chan []byte), came: make(chan wire.Response, unread), ended: make(chan struct{})}
-	c.ctx, c.gone = context.WithCancel(metadata.NewIncomingContext(context.Background(), metadata.Pairs("authorization", d.bearer)))
+func (d *door) dial(unread int) *client { return d.dialWith(unread, nil) }
+
+// dialWith is dial with more metadata.
+func (d *door) dialWith(unread int, md metadata.MD) *client {
+	c := &client{door: d, toGo: make(chan []byte), came: make(chan wire.Response, unread), headers: make(chan metadata.MD, 1), ended: make(chan struct{})}
+	md = metadata.Join(md, metadata.Pairs("authorization", d.bearer))
+	c.ctx, c.gone = context.WithCancel(metadata.NewIncomingContext(context.Background(), md))
 	go func() {
 		defer close(c.ended)
 		defer c.gone()
@@ -216,10 +227,14 @@ func (c *client) end() (acked int64, err error) {
 // handler has returned.
 type transport struct{ c *client }
 
-func (t transport) Context() context.Context     { return t.c.ctx }
-func (t transport) SetHeader(metadata.MD) error  { return nil }
-func (t transport) SendHeader(metadata.MD) error { return nil }
-func (t transport) SetTrailer(metadata.MD)       {}
+func (t transport) Context() context.Context    { return t.c.ctx }
+func (t transport) SetHeader(metadata.MD) error { return nil }
+func (t transport) SetTrailer(metadata.MD)      {}
+
+func (t transport) SendHeader(md metadata.MD) error {
+	t.c.headers <- md
+	return nil
+}
 
 func (t transport) SendMsg(m any) error {
 	r, err := wire.ParseResponse(m.(*wire.Outgoing).Buffers.Materialize())
@@ -250,17 +265,18 @@ func (t transport) RecvMsg(m any) error {
 type holdingLog struct {
 	wal.Log
 	mu      sync.Mutex // guards the following
-	durable int64      // entries; one record each
+	durable int64      // rows
 	holding bool
 	held    []func()
 }
 
 func (l *holdingLog) Append(ctx context.Context, id wal.TableID, payload []byte, done func(uint64, error)) error {
+	rows := rowsOf(payload)
 	return l.Log.Append(ctx, id, payload, func(seq uint64, err error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if err == nil {
-			l.durable++
+			l.durable += rows
 		}
 		if l.holding {
 			l.held = append(l.held, func() { done(seq, err) })
@@ -268,6 +284,19 @@ func (l *holdingLog) Append(ctx context.Context, id wal.TableID, payload []byte,
 		}
 		done(seq, err)
 	})
+}
+
+// rowsOf is the number of rows of an entry of package table: a signature, a producer's mark if there is one, and a chunk.
+func rowsOf(payload []byte) int64 {
+	b := payload[8:]
+	if b[0] == 2 {
+		b = b[2+int(b[1])+40:]
+	}
+	c, err := column.Decode(b)
+	if err != nil {
+		panic(err)
+	}
+	return int64(c.Rows)
 }
 
 func (l *holdingLog) hold() {

@@ -73,6 +73,10 @@ func trouble(err error, name string) error {
 		return coded(codes.InvalidArgument, 1022, 0, "Failed to open table for write: table %s needs its operator: the server's log says why", name)
 	case errors.Is(err, table.ErrClosed), errors.Is(err, wal.ErrClosed):
 		return status.Error(codes.Unavailable, "the server is shutting down.")
+	case errors.Is(err, table.ErrTaken):
+		return status.Errorf(codes.Aborted, "table %s: another stream writes as this producer.", name)
+	case errors.Is(err, table.ErrProducers):
+		return status.Errorf(codes.ResourceExhausted, "table %s: %v: use fewer producer ids.", name, err)
 	case errors.Is(err, wal.ErrFull):
 		return status.Error(codes.ResourceExhausted, "the server's log is full: records that were acknowledged are safe, try again later.")
 	case errors.Is(err, wal.ErrTooLarge):

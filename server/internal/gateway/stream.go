@@ -37,6 +37,7 @@ type stream struct {
 	table   *table.Table
 	decoder decode.Decoder
 	kind    wire.RecordType
+	numbers numbers
 
 	progress *progress
 	created  chan error         // the handshake's result; capacity 1
@@ -66,17 +67,16 @@ func (g *Gateway) serve(ss grpc.ServerStream) error {
 		leave: make(chan time.Duration, 1), signal: make(chan time.Duration, 1),
 	}
 	s.log = g.opts.Logger.With("stream", s.id, "principal", claims.PrincipalName)
+	if producer := first(md, producerHeader); validProducer(producer) {
+		s.log = s.log.With("producer", producer)
+	}
 	if !g.add(s) {
 		return status.Error(codes.Unavailable, "the server is shutting down.")
 	}
 	defer g.remove(s)
-	// Some clients send nothing before they have seen headers.
-	if err := ss.SendHeader(nil); err != nil {
-		return err
-	}
 	start := time.Now()
 	// The receiver ends when RecvMsg fails, at the latest when this handler returns and gRPC cancels the stream.
-	go s.receive()
+	go s.receive(md)
 	opened, err := s.handle()
 	durable, _, _ := s.progress.look()
 	s.log.Info("stream closed", "table", opened, "requests", durable, "took", time.Since(start), "code", status.Code(err), "err", err)
@@ -147,7 +147,7 @@ func (s *stream) send(r wire.Response) error {
 }
 
 // receive reads the stream until its end or its first fault.
-func (s *stream) receive() {
+func (s *stream) receive(md metadata.MD) {
 	// A record that makes the decoder panic is a bug here, and must not take other streams with it.
 	defer func() {
 		if p := recover(); p != nil {
@@ -160,7 +160,15 @@ func (s *stream) receive() {
 			s.progress.end(err)
 		}
 	}()
-	err := s.handshake()
+	defer func() {
+		if s.numbers.lease != nil {
+			s.numbers.lease.Release()
+		}
+	}()
+	err := s.greet(md)
+	if err == nil {
+		err = s.handshake()
+	}
 	s.created <- err
 	if err != nil {
 		return
@@ -194,6 +202,9 @@ func (s *stream) handshake() error {
 	if err != nil {
 		s.logTrouble("table not opened", err)
 		return denied(err)
+	}
+	if s.table != nil && s.table != t { // it was dropped and made anew since the headers
+		return trouble(table.ErrDropped, s.name)
 	}
 	s.table, s.name = t, t.Info().Name.String()
 	switch s.kind {
@@ -262,8 +273,13 @@ func (s *stream) take(b []byte, req *wire.Request, offset int64) error {
 	case len(req.Body) > s.g.opts.MaxRequestBytes:
 		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: the request has %d bytes of records, more than the limit of %d.", s.name, offset, len(req.Body), s.g.opts.MaxRequestBytes)
 	}
+	first, repeats, err := s.number(req, offset)
+	if err != nil {
+		return err
+	}
 	c := s.table.Chunk()
-	if err := s.decode(c, req, offset); err != nil {
+	skipped, err := s.decode(c, req, offset, repeats)
+	if err != nil {
 		s.table.Recycle(c)
 		return err
 	}
@@ -271,12 +287,28 @@ func (s *stream) take(b []byte, req *wire.Request, offset int64) error {
 		s.table.Recycle(c)
 		return errEnded
 	}
-	if err := s.table.Append(s.ss.Context(), c, s.settled); err != nil {
+	if err := s.append(c, first+skipped); err != nil {
 		s.progress.undo()
 		s.table.Recycle(c)
 		s.logTrouble("records not taken", err)
 		return trouble(err, s.name)
 	}
+	return nil
+}
+
+// append hands the rows to the table. first is the number of the first one, if they are a producer's.
+func (s *stream) append(c *column.Chunk, first int64) error {
+	n := &s.numbers
+	if n.lease == nil {
+		return s.table.Append(s.ss.Context(), c, s.settled)
+	}
+	n.next, n.begun = first+int64(c.Rows), true
+	if c.Rows > 0 {
+		return n.lease.Append(s.ss.Context(), first, c, s.settled)
+	}
+	// All of it is durable already. So is whatever came before: numbers rise along a stream.
+	s.table.Recycle(c)
+	s.progress.settle(nil)
 	return nil
 }
 
@@ -292,34 +324,41 @@ func (s *stream) settled(err error) {
 // sizeCheck is a mask: the decoded size is looked at every 64 records.
 const sizeCheck = 63
 
-// decode lays the request's records into c.
-func (s *stream) decode(c *column.Chunk, req *wire.Request, offset int64) error {
+// decode lays the request's records into c, but for the first ones if they are repeats. It says how many it skipped.
+func (s *stream) decode(c *column.Chunk, req *wire.Request, offset, repeats int64) (skipped int64, err error) {
 	if req.Kind == wire.RequestRecord {
-		if err := s.decoder.Decode(c, req.Body); err != nil {
-			return refused(err, s.name, offset, 0, false)
+		if repeats > 0 {
+			return 1, nil
 		}
-		return nil
+		if err := s.decoder.Decode(c, req.Body); err != nil {
+			return 0, refused(err, s.name, offset, 0, false)
+		}
+		return 0, nil
 	}
 	body := req.Body
 	for row := 0; ; row++ {
 		rec, rest, err := wire.NextRecord(body)
 		switch {
 		case err != nil:
-			return status.Errorf(codes.InvalidArgument, "table %s, offset %d, record %d of the batch cannot be read: %v.", s.name, offset, row, err)
+			return 0, status.Errorf(codes.InvalidArgument, "table %s, offset %d, record %d of the batch cannot be read: %v.", s.name, offset, row, err)
 		case rec == nil && row == 0:
-			return status.Errorf(codes.InvalidArgument, "table %s, offset %d: the batch has no records.", s.name, offset)
+			return 0, status.Errorf(codes.InvalidArgument, "table %s, offset %d: the batch has no records.", s.name, offset)
 		case rec == nil:
-			return s.checkSize(c, offset)
+			return skipped, s.checkSize(c, offset)
+		}
+		body = rest
+		if skipped < repeats {
+			skipped++
+			continue
 		}
 		if err := s.decoder.Decode(c, rec); err != nil {
-			return refused(err, s.name, offset, row, true)
+			return 0, refused(err, s.name, offset, row, true)
 		}
 		if row&sizeCheck == sizeCheck {
 			if err := s.checkSize(c, offset); err != nil {
-				return err
+				return 0, err
 			}
 		}
-		body = rest
 	}
 }
 

@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-	"github.com/zerobus-go/zerobus/server/internal/column"
 	"github.com/zerobus-go/zerobus/server/internal/delta"
+	"github.com/zerobus-go/zerobus/server/internal/ledger"
 	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
 	"github.com/zerobus-go/zerobus/server/internal/wal"
 )
@@ -101,7 +100,8 @@ func permanent(err error) bool {
 	return false
 }
 
-// commit writes one file of what is pending and commits it. What was taken stays in t.writing until it is in the table.
+// commit writes one file of what is pending and commits it. What was taken stays in t.writing until it is in the table, and the
+// positions of its producers are in the ledger.
 func (t *Table) commit(ctx context.Context) error {
 	t.mu.Lock()
 	if t.writing == nil {
@@ -116,21 +116,46 @@ func (t *Table) commit(ctx context.Context) error {
 	p := t.writing
 	t.mu.Unlock()
 
-	start := t.set.now()
-	// One file for all tries: a failed commit leaves nothing behind.
-	var err error
-	if p.file == nil {
-		p.file, err = t.writeFile(ctx, p.chunks)
-	}
-	var version int64
+	err := t.put(ctx, p)
 	if err == nil {
-		// Append tries again by itself until its ctx ends; then this loop logs and pauses.
-		try, cancel := context.WithTimeout(ctx, t.set.opts.CommitTimeout)
-		version, err = t.delta.Append(try, delta.Append{
-			AppID: t.set.appID, TxnVersion: int64(p.lastSeq), Adds: []delta.Add{*p.file}, Rows: int64(p.rows), Bytes: p.file.Size, Base: t.base,
-		})
-		cancel()
+		err = t.save(p)
 	}
+	t.mu.Lock()
+	t.lastTry = err
+	if err == nil {
+		t.writing = nil
+	}
+	t.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("table %s: log sequence %d: %w", t.info.Name, p.lastSeq, err)
+	}
+	t.set.wal.Trim(wal.TableID(t.info.ID), p.lastSeq)
+	t.sweep(ctx)
+	t.forgetIdle()
+	return nil
+}
+
+// put brings the rows into the table.
+func (t *Table) put(ctx context.Context, p *pending) error {
+	if p.inTable {
+		return nil
+	}
+	start := t.set.now()
+	a := delta.Append{AppID: t.set.appID, TxnVersion: int64(p.lastSeq), Rows: int64(p.rows), Base: t.base}
+	if len(p.chunks) > 0 {
+		// One file for all tries: a failed commit leaves nothing behind.
+		if p.file == nil {
+			var err error
+			if p.file, err = t.writeFile(ctx, p); err != nil {
+				return fmt.Errorf("%d rows: %w", p.rows, err)
+			}
+		}
+		a.Adds, a.Bytes = []delta.Add{*p.file}, p.file.Size
+	}
+	// Append tries again by itself until its ctx ends; then the committer logs and pauses.
+	try, cancel := context.WithTimeout(ctx, t.set.opts.CommitTimeout)
+	defer cancel()
+	version, err := t.delta.Append(try, a)
 	switch {
 	case !errors.Is(err, delta.ErrAlreadyCommitted):
 	case p.undecided:
@@ -142,40 +167,55 @@ func (t *Table) commit(ctx context.Context) error {
 	}
 	if err != nil {
 		p.undecided = p.undecided || errors.Is(err, delta.ErrUndecided)
-		t.mu.Lock()
-		t.lastTry = err
-		t.mu.Unlock()
-		return fmt.Errorf("table %s: %d rows up to log sequence %d: %w", t.info.Name, p.rows, p.lastSeq, err)
+		return fmt.Errorf("%d rows: %w", p.rows, err)
 	}
+	t.log.Debug("committed", "version", version, "rows", p.rows, "bytes", a.Bytes, "seq", p.lastSeq, "took", t.set.now().Sub(start))
+	t.arrived(p)
+	return nil
+}
 
+// arrived is told that the rows are in the table: they leave memory.
+func (t *Table) arrived(p *pending) {
+	chunks, memory := p.chunks, p.memory
 	t.mu.Lock()
-	t.writing, t.lastTry, t.committed = nil, nil, p.lastSeq
+	p.inTable = true
+	p.chunks, p.rows, p.memory = nil, 0, 0
+	t.committed = p.lastSeq
 	t.mu.Unlock()
 	t.answerFlushes(p.lastSeq, nil)
-	t.set.wal.Trim(wal.TableID(t.info.ID), p.lastSeq)
-	for _, c := range p.chunks {
+	for _, c := range chunks {
 		t.Recycle(c)
 	}
-	t.release(p.memory)
-	t.log.Debug("committed", "version", version, "rows", p.rows, "bytes", p.file.Size, "seq", p.lastSeq, "took", t.set.now().Sub(start))
+	t.release(memory)
+}
+
+// save brings the positions into the ledger. The log keeps the entries until then.
+func (t *Table) save(p *pending) error {
+	if len(p.positions) == 0 {
+		return nil
+	}
+	if err := t.set.ledger.Save(t.info.ID, ledger.Mark{Log: t.set.wal.ID(), Seq: p.lastSeq}, p.positions); err != nil {
+		return fmt.Errorf("the rows are in the table, the positions of producers are not kept yet: %w", err)
+	}
+	t.mu.Lock()
+	t.saved = p.lastSeq
+	t.mu.Unlock()
 	return nil
 }
 
 // writeFile writes the chunks as one data file, durable, and describes it.
-func (t *Table) writeFile(ctx context.Context, chunks []*column.Chunk) (*delta.Add, error) {
-	id, err := uuid.NewRandom()
-	if err != nil {
-		return nil, err
-	}
-	name := parquetfile.NewName(id, t.set.opts.Parquet)
+func (t *Table) writeFile(ctx context.Context, p *pending) (*delta.Add, error) {
+	name := t.newFile(p.lastSeq)
 	w, err := t.store.Create(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("create data file: %w", err)
 	}
 	defer w.Abort()
-	res, err := parquetfile.Write(w, t.schema, chunks, t.set.opts.Parquet)
+	res, err := parquetfile.Write(w, t.schema, p.chunks, t.set.opts.Parquet)
 	if err == nil {
-		err = w.Commit()
+		if err = w.Commit(); err != nil {
+			t.orphaned(name)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("write data file %s: %w", name, err)

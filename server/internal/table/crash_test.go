@@ -41,11 +41,16 @@ var crashLabels = []string{
 	"disk write ID.tmp", "disk write spare", "disk write spare.tmp", "disk write wal",
 	"lake commit data",
 	"lake create data",
+	"lake delete data",
 	"lake get log",
+	"lake list",
 	"lake list log",
 	"lake put if absent log",
 	"lake remove all",
 	"lake write data",
+	"ledger forget",
+	"ledger save",
+	"ledger sweep",
 }
 
 // Each run is a few lives of a server's data path: the log on a disk that can lose power, the lake with the durability of the
@@ -150,6 +155,7 @@ func (s *summary) add(h *history, v verdict) {
 	s.orders += h.orders
 	s.verdict.dropped += v.dropped
 	s.verdict.unasked += v.unasked
+	s.verdict.numbered += v.numbered
 	s.verdict.commits += v.commits
 	s.verdict.files += v.files
 	s.verdict.orphans += v.orphans
@@ -171,9 +177,9 @@ func (s *summary) String() string {
 		hits += n
 	}
 	return fmt.Sprintf("%d lives: %d killed, %d without power, %d ended in order, %d met an error; %d operations of %d kinds, %d crashes at %d kinds; "+
-		"%d commits, %d files, %d orphans, %d objects of dropped tables, %d rows that nobody was told of, %d acknowledged rows of dropped tables",
+		"%d commits, %d files, %d orphans, %d objects of dropped tables, %d rows of producers with a name, %d rows that nobody was told of, %d acknowledged rows of dropped tables",
 		s.lives, s.kills, s.cuts, s.orders, s.faults, ops, len(s.used), hits, len(s.crashed),
-		s.verdict.commits, s.verdict.files, s.verdict.orphans, s.verdict.litter, s.verdict.unasked, s.verdict.dropped)
+		s.verdict.commits, s.verdict.files, s.verdict.orphans, s.verdict.litter, s.verdict.numbered, s.verdict.unasked, s.verdict.dropped)
 }
 
 // check fails the test when it did not test what it is for.

@@ -20,13 +20,15 @@ import (
 type history struct {
 	*world
 	oracle
-	seed  uint64
-	cat   *catalog.Catalog
-	names []catalog.Name
-	next  []int64 // the next row of each producer
-	lives int
-	wal   wal.Options
-	opts  Options
+	seed    uint64
+	cat     *catalog.Catalog
+	names   []catalog.Name
+	next    []int64 // the next row of each producer
+	isNamed []bool  // whether it names itself
+	book    *book
+	lives   int
+	wal     wal.Options
+	opts    Options
 
 	kills, cuts, faults, orders int // how lives ended; faults did not end them
 	told                        []string
@@ -37,6 +39,10 @@ func newHistory(seed uint64, cat *catalog.Catalog) *history {
 	h := &history{world: newWorld(r), seed: seed, cat: cat, next: make([]int64, 1+r.IntN(4))}
 	for i := range h.next {
 		h.next[i] = int64(i+1) << producerShift
+	}
+	h.book = newBook(h.world)
+	for range h.next {
+		h.isNamed = append(h.isNamed, r.IntN(2) == 0)
 	}
 	for i := range 1 + r.IntN(3) {
 		h.names = append(h.names, catalog.Name{Catalog: "main", Schema: "default", Table: fmt.Sprintf("r%d_%d", seed, i)})
@@ -123,7 +129,7 @@ func (h *history) aim() (label string, at int) {
 	if left := h.hit.label; strings.HasSuffix(left, ".tmp") && h.r.IntN(2) == 0 { // what was being made is to be removed
 		label = "disk remove" + left[strings.LastIndexByte(left, ' '):]
 	}
-	if strings.Contains(label, "remove") || label == "disk rename wal" {
+	if strings.Contains(label, "remove") || label == "disk rename wal" || label == "lake delete data" || strings.HasPrefix(label, "ledger ") && label != "ledger save" {
 		return label, 1 // there are few in a life
 	}
 	return label, 1 + h.r.IntN(1+h.r.IntN(12))
@@ -204,7 +210,7 @@ func (s *server) start() bool {
 		return false
 	}
 	tables := NewTables(lake.Faulty(s.lake, s.atLake), "test", time.Now)
-	s.set = NewSet(s.log, s.cat, tables, s.opts)
+	s.set = NewSet(s.log, s.book, s.cat, tables, s.opts)
 	tables.OnDrop(s.set.Drop)
 	s.engine = catalog.NewEngine(s.cat, tables)
 	if err := s.set.Recover(s.ctx); err != nil {
@@ -254,7 +260,11 @@ func (s *server) serve(steps int) {
 	}
 	for p := range s.next {
 		r := rand.New(rand.NewPCG(s.seed, uint64(s.life)<<8|uint64(p+1)))
-		wg.Go(func() { s.produce(p, r, 1+r.IntN(steps)) })
+		if s.isNamed[p] {
+			wg.Go(func() { s.produceInOrder(p, r, 1+r.IntN(steps)) })
+		} else {
+			wg.Go(func() { s.produce(p, r, 1+r.IntN(steps)) })
+		}
 	}
 	wg.Wait()
 }

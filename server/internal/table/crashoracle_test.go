@@ -33,13 +33,27 @@ type sent struct {
 	rows   int
 	life   int
 	answer answer
-	called int // times that durable was called
+	called int    // times that durable was called
+	of     *named // nil: nobody's
+	number int64  // of the first row among the producer's records
+}
+
+// named is a producer with a name, in one table. Its records have the ids base + number, and each is sent until it is known to
+// be durable.
+type named struct {
+	name  string
+	table [16]byte
+	base  int64
+	sent  int64 // numbers below this one were sent
+	acked int64 // numbers below this one were acknowledged
+	told  int64 // the highest position that a claim gave
 }
 
 // oracle knows what the tables must hold in the end.
 type oracle struct {
 	mu    sync.Mutex // guards the following
 	sent  []*sent
+	named []*named
 	wrong error // the first thing that went wrong
 }
 
@@ -61,6 +75,9 @@ func (o *oracle) durable(s *sent, err error) {
 	defer o.mu.Unlock()
 	if s.called++; err == nil {
 		s.answer = acked
+		if s.of != nil {
+			s.of.acked = max(s.of.acked, s.number+int64(s.rows))
+		}
 	}
 }
 
@@ -110,13 +127,14 @@ func padOf(id int64) string {
 
 // verdict is what the tables of a run hold.
 type verdict struct {
-	acked   int // rows, of tables that are there
-	dropped int // acknowledged rows of tables that were dropped
-	unasked int // rows that are there though nobody was told so
-	commits int
-	files   int
-	orphans int // data files of living tables that no commit names
-	litter  int // objects of tables that are not in the catalog
+	acked    int // rows, of tables that are there
+	dropped  int // acknowledged rows of tables that were dropped
+	numbered int // rows of producers with a name
+	unasked  int // rows that are there though nobody was told so
+	commits  int
+	files    int
+	orphans  int // data files of living tables that no commit names
+	litter   int // objects of tables that are not in the catalog
 }
 
 // judge compares the tables with what the producers know.
@@ -171,7 +189,32 @@ func (o *oracle) judge(cat *catalog.Catalog, l lake.Store, names []catalog.Name)
 	for _, n := range there {
 		doubled += n - 1
 	}
+	for _, n := range o.named {
+		if !alive[n.table] {
+			continue
+		}
+		head := int64(0)
+		for there[n.base+head] > 0 {
+			head++
+		}
+		for i := head; i < n.sent; i++ {
+			if there[n.base+i] > 0 {
+				report("producer %s: record %d is there, record %d is not", n.name, i, head)
+				break
+			}
+		}
+		if known := max(n.acked, n.told); head < known {
+			lost += int(known - head)
+			report("producer %s: %d records are there, %d were acknowledged, position %d was told", n.name, head, n.acked, n.told)
+		}
+		v.acked += int(n.acked)
+		v.unasked += int(head - n.acked)
+		v.numbered += int(head)
+	}
 	for _, s := range o.sent {
+		if s.of != nil {
+			continue
+		}
 		if !alive[s.table] {
 			if s.answer == acked {
 				v.dropped += s.rows
@@ -256,6 +299,7 @@ func (o *oracle) read(l lake.Store, info catalog.Table, v *verdict, report func(
 		}
 		if !live[f.Path] && !strings.HasPrefix(f.Path, "_delta_log/") {
 			v.orphans++
+			report("file %s of %s is in no commit", f.Path, info.Name.Table)
 		}
 	}
 	return nil

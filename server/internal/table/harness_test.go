@@ -12,6 +12,7 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/column"
 	"github.com/zerobus-go/zerobus/server/internal/delta"
 	"github.com/zerobus-go/zerobus/server/internal/lake"
+	"github.com/zerobus-go/zerobus/server/internal/ledger"
 	"github.com/zerobus-go/zerobus/server/internal/wal"
 	"go.uber.org/goleak"
 )
@@ -22,8 +23,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type house struct {
 	t     *testing.T
 	dir   string
-	store lake.Store // what the server sees; may be faulty
-	lake  lake.Store // the truth
+	store lake.Store            // what the server sees; may be faulty
+	wrap  func(wal.Log) wal.Log // nil, or what the server sees of the log
+	book  func(Ledger) Ledger   // nil, or what it sees of the ledger
+	lake  lake.Store            // the truth
 }
 
 func newHouse(t *testing.T) *house {
@@ -34,11 +37,12 @@ func newHouse(t *testing.T) *house {
 // life is one run of a server over a house.
 type life struct {
 	*house
-	cat *catalog.Catalog
-	log *wal.Local
-	set *Set
-	eng *catalog.Engine
-	end sync.Once
+	cat    *catalog.Catalog
+	log    *wal.Local
+	ledger *ledger.Ledger
+	set    *Set
+	eng    *catalog.Engine
+	end    sync.Once
 }
 
 var never = Options{CommitInterval: time.Hour}
@@ -54,7 +58,18 @@ func (h *house) start(o Options) *life {
 		h.t.Fatal(err)
 	}
 	tables := NewTables(h.store, "test", time.Now)
-	l.set = NewSet(l.log, l.cat, tables, o)
+	if l.ledger, err = ledger.Open(h.dir + "/ledger.db"); err != nil {
+		h.t.Fatal(err)
+	}
+	var log wal.Log = l.log
+	if h.wrap != nil {
+		log = h.wrap(log)
+	}
+	var book Ledger = l.ledger
+	if h.book != nil {
+		book = h.book(book)
+	}
+	l.set = NewSet(log, book, l.cat, tables, o)
 	tables.OnDrop(l.set.Drop)
 	l.eng = catalog.NewEngine(l.cat, tables)
 	if err := l.set.Recover(h.t.Context()); err != nil {
@@ -70,7 +85,7 @@ func (l *life) crash() {
 		gone, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = l.set.Close(gone)
-		if err := errors.Join(l.log.Close(), l.cat.Close()); err != nil {
+		if err := errors.Join(l.log.Close(), l.ledger.Close(), l.cat.Close()); err != nil {
 			l.t.Error(err)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/zerobus-go/zerobus/server/internal/column"
 	"github.com/zerobus-go/zerobus/server/internal/delta"
+	"github.com/zerobus-go/zerobus/server/internal/ledger"
 )
 
 // mergeBelow is the size in bytes up to which chunks are copied together. Single records come as chunks of their own, and a
@@ -24,22 +25,22 @@ type pending struct {
 	lastSeq uint64    // of the log
 	since   time.Time // when the oldest row became durable
 
+	positions map[string]ledger.Position // of the producers of these rows, as far as they are here
+
 	// Of what the committer has taken: the data file, once it is written, and whether a commit of it was tried whose outcome
-	// is not known.
+	// is not known; and that it is in the table, while the ledger waits for the positions.
 	file      *delta.Add
 	undecided bool
+	inTable   bool
 }
 
 // add takes a chunk over, or copies it and reports that the caller may use it again.
 func (p *pending) add(c *column.Chunk, seq uint64, memory int64, now time.Time) (reusable bool) {
-	if p.empty() {
-		p.since = now
-	}
+	p.pass(seq, now)
 	size := c.Bytes()
 	p.rows += c.Rows
 	p.bytes += size
 	p.memory += memory
-	p.lastSeq = seq
 	if size < mergeBelow && len(p.chunks) > 0 {
 		if tail := p.chunks[len(p.chunks)-1]; len(tail.Cols) == len(c.Cols) && tail.Bytes() < mergeBelow &&
 			(tail.Rows+c.Rows)*len(c.Cols) <= mergeCells {
@@ -49,6 +50,22 @@ func (p *pending) add(c *column.Chunk, seq uint64, memory int64, now time.Time) 
 	}
 	p.chunks = append(p.chunks, c)
 	return false
+}
+
+// pass counts an entry, whether its rows are to go into the table or not.
+func (p *pending) pass(seq uint64, now time.Time) {
+	if p.empty() {
+		p.since = now
+	}
+	p.lastSeq = seq
+}
+
+// moved notes how far a producer has come with what is pending.
+func (p *pending) moved(producer string, at ledger.Position) {
+	if p.positions == nil {
+		p.positions = map[string]ledger.Position{}
+	}
+	p.positions[producer] = at
 }
 
 func (p *pending) empty() bool { return p.lastSeq == 0 }

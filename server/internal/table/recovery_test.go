@@ -314,10 +314,29 @@ func TestEntry_GoldenBytes(t *testing.T) {
 	}
 	c.Cols[0].AppendInt64(7)
 	c.EndRow([]bool{true})
-	got := fmt.Sprintf("%x", appendEntry(nil, signature(table.Fields), c))
-	const want = "edfd5636e1249dae" + "01" + "01" + "01" + "0300" + "0700000000000000" // signature, version, rows, columns, layout and flags, value
-	if got != want {
-		t.Errorf("the entry is %s, want %s", got, want)
+	const (
+		sign = "edfd5636e1249dae"
+		rows = "01" + "01" + "01" + "0300" + "0700000000000000" // version, rows, columns, layout and flags, value
+		head = "02" + "03" + "702f31" + "05000000000000000000000000000000" + "ffffffffffffffff" + "0900000000000000" + "0a00000000000000"
+	)
+	for _, tt := range []struct {
+		mark mark
+		want string
+	}{
+		{mark{}, sign + rows},
+		{mark{producer: "p/1", session: [16]byte{5}, after: -1, first: 9, next: 10}, sign + head + rows},
+	} {
+		b := appendEntry(nil, signature(table.Fields), &tt.mark, c)
+		if got := fmt.Sprintf("%x", b); got != tt.want {
+			t.Errorf("the entry is %s, want %s", got, tt.want)
+		}
+		e, err := parseEntry(b)
+		if err != nil || e.mark != tt.mark {
+			t.Errorf("the mark is read as %+v, %v", e.mark, err)
+		}
+		if c, err := e.chunk(table); err != nil || c.Rows != 1 {
+			t.Errorf("the rows are read as %+v, %v", c, err)
+		}
 	}
 }
 
@@ -327,9 +346,14 @@ func FuzzDecodeEntry(f *testing.F) {
 	c.Cols[0].AppendInt64(7)
 	c.Cols[1].AppendString("x")
 	c.EndRow([]bool{false, false})
-	f.Add(appendEntry(nil, signature(table.Fields), c))
+	f.Add(appendEntry(nil, signature(table.Fields), &mark{}, c))
+	f.Add(appendEntry(nil, signature(table.Fields), &mark{producer: "p", first: 1, next: 2}, c))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := decodeEntry(b, table)
+		e, err := parseEntry(b)
+		if err != nil {
+			return
+		}
+		c, err := e.chunk(table)
 		if err == nil && len(c.Cols) != 2 {
 			t.Fatalf("the chunk has %d columns", len(c.Cols))
 		}

@@ -24,11 +24,14 @@ type Options struct {
 	CommitInterval time.Duration // from the first durable row to its commit; default 1 s
 	CommitBytes    int           // bytes of values that are committed without waiting; default 128 MiB
 	CommitTimeout  time.Duration // of one try to commit; default 1 min
-	MemoryBytes    int64         // budget for rows that are not in a table yet, over all tables; default 1 GiB
-	Parquet        parquetfile.Options
-	Engine         string // engineInfo of commits
-	Logger         *slog.Logger
-	Now            func() time.Time
+	// ProducerRetention is how long a producer is remembered for which nothing is written; default 7 days.
+	ProducerRetention time.Duration
+
+	MemoryBytes int64 // budget for rows that are not in a table yet, over all tables; default 1 GiB
+	Parquet     parquetfile.Options
+	Engine      string // engineInfo of commits
+	Logger      *slog.Logger
+	Now         func() time.Time
 }
 
 func (o Options) withDefaults() Options {
@@ -40,6 +43,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CommitTimeout <= 0 {
 		o.CommitTimeout = time.Minute
+	}
+	if o.ProducerRetention <= 0 {
+		o.ProducerRetention = 7 * 24 * time.Hour
 	}
 	if o.MemoryBytes <= 0 {
 		o.MemoryBytes = 1 << 30
@@ -59,6 +65,7 @@ type Set struct {
 	tables  *Tables
 	catalog *catalog.Catalog
 	wal     wal.Log
+	ledger  Ledger
 	appID   string
 	now     func() time.Time
 
@@ -78,11 +85,11 @@ type entry struct {
 	err   error
 }
 
-// NewSet makes a set over a log, a catalog and the lake's tables. The caller keeps owning the log.
-func NewSet(log wal.Log, c *catalog.Catalog, tables *Tables, o Options) *Set {
+// NewSet makes a set over a log, a ledger, a catalog and the lake's tables. The caller keeps owning all of them.
+func NewSet(log wal.Log, l Ledger, c *catalog.Catalog, tables *Tables, o Options) *Set {
 	o = o.withDefaults()
 	return &Set{
-		opts: o, tables: tables, catalog: c, wal: log, now: o.Now,
+		opts: o, tables: tables, catalog: c, wal: log, ledger: l, now: o.Now,
 		appID:       "zerobus-" + log.ID(),
 		memory:      semaphore.NewWeighted(o.MemoryBytes),
 		tableMemory: max(1, o.MemoryBytes/2),
@@ -187,8 +194,27 @@ func (s *Set) load(ctx context.Context, info catalog.Table) (*Table, error) {
 			return nil, err
 		}
 	}
+	if err := t.loadLedger(ctx); err != nil {
+		return nil, fmt.Errorf("table %s: %w", info.Name, err)
+	}
 	t.ctx, t.stop = context.WithCancelCause(context.Background())
 	return t, nil
+}
+
+// loadLedger reads what the ledger has of the table.
+func (t *Table) loadLedger(ctx context.Context) error {
+	known, err := t.set.ledger.Load(t.info.ID)
+	if err != nil {
+		return err
+	}
+	t.producers = make(map[string]*producer, len(known.Positions))
+	for id, at := range known.Positions {
+		t.producers[id] = &producer{next: at.Next, used: at.Used, writer: at.Session}
+	}
+	if known.UpTo.Log == t.set.wal.ID() { // another log's entries are not in these positions
+		t.saved = known.UpTo.Seq
+	}
+	return t.findOrphans(ctx, known.SweepFrom)
 }
 
 // Recover replays the log: entries that a table has are trimmed, the others become pending again and are committed as usual.
@@ -228,6 +254,7 @@ func (s *Set) Recover(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("replay the log: %w", err)
 	}
+	s.settle()
 	for id := range forgotten {
 		s.opts.Logger.Warn("the log has rows of a table that the catalog does not know; it was dropped, or the catalog is an older copy", "id", id.String())
 		s.wal.Forget(id)
@@ -238,22 +265,28 @@ func (s *Set) Recover(ctx context.Context) error {
 	return nil
 }
 
-func (s *Set) replay(ctx context.Context, info catalog.Table, e wal.Entry) (rows int, err error) {
+func (s *Set) replay(ctx context.Context, info catalog.Table, entry wal.Entry) (rows int, err error) {
 	t, err := s.openInfo(ctx, info)
 	if err != nil {
 		return 0, err
 	}
+	e, err := parseEntry(entry.Payload)
+	if err != nil {
+		return 0, fmt.Errorf("log sequence %d: %w", entry.Seq, err)
+	}
 	t.mu.Lock()
-	done := e.Seq <= t.committed
+	done := entry.Seq <= t.committed
+	if done && e.mark.producer != "" && entry.Seq > t.saved && t.take(&e.mark, entry.Seq) {
+		t.pending.moved(e.mark.producer, e.mark.position(s.now())) // the last commit did not come so far
+	}
 	full := t.pending.bytes >= t.set.opts.CommitBytes
 	t.mu.Unlock()
 	if done {
-		s.wal.Trim(e.Table, e.Seq)
 		return 0, nil
 	}
-	c, err := decodeEntry(e.Payload, t.schema)
+	c, err := e.chunk(t.schema)
 	if err != nil {
-		return 0, fmt.Errorf("log sequence %d: %w", e.Seq, err)
+		return 0, fmt.Errorf("log sequence %d: %w", entry.Seq, err)
 	}
 	// A table that cannot commit must not keep the others from being served.
 	ctx, cancel := context.WithTimeout(ctx, 2*s.opts.CommitTimeout)
@@ -267,8 +300,52 @@ func (s *Set) replay(ctx context.Context, info catalog.Table, e wal.Entry) (rows
 	if err != nil {
 		return 0, err
 	}
-	t.absorb(c, e.Seq, size)
-	return c.Rows, nil
+	rows = c.Rows // the chunk may be used again
+	if t.absorb(c, &e.mark, entry.Seq, size) != nil {
+		return 0, nil // as it was decided before
+	}
+	return rows, nil
+}
+
+// settle lets go of what replay found to be in the tables already, once the ledger has it too.
+func (s *Set) settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.open {
+		if e.table == nil {
+			continue
+		}
+		if err := e.table.settle(); err != nil {
+			s.opts.Logger.Warn("positions of producers are not kept yet; their entries stay in the log", "table", e.table.info.Name.String(), "err", err)
+		}
+	}
+	ids, err := s.ledger.Tables()
+	for _, id := range ids {
+		if _, unknown := s.catalog.TableByID(id); errors.Is(unknown, catalog.ErrNotFound) {
+			err = errors.Join(err, s.ledger.Forget(id))
+		}
+	}
+	if err != nil {
+		s.opts.Logger.Warn("the ledger still knows dropped tables", "err", err)
+	}
+}
+
+func (t *Table) settle() error {
+	t.mu.Lock()
+	p := pending{lastSeq: t.committed, positions: t.pending.positions}
+	waits := !t.pending.empty() // then the next commit does all of this
+	t.mu.Unlock()
+	if waits || p.lastSeq == 0 {
+		return nil
+	}
+	if err := t.save(&p); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	t.pending.positions = nil
+	t.mu.Unlock()
+	t.set.wal.Trim(wal.TableID(t.info.ID), p.lastSeq)
+	return nil
 }
 
 // refuse marks a table that could not be recovered: it must not take rows, because a later commit would claim that the log
@@ -302,6 +379,9 @@ func (s *Set) Drop(id [16]byte) {
 		}
 	}
 	s.wal.Forget(wal.TableID(id))
+	if err := s.ledger.Forget(id); err != nil {
+		s.opts.Logger.Warn("the ledger still knows a dropped table; the next start mends that", "err", err)
+	}
 }
 
 // signal has all committers look again.

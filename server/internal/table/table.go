@@ -45,6 +45,8 @@ type Table struct {
 	chunks   sync.Pool // *column.Chunk
 	payloads sync.Pool // *[]byte
 
+	claims sync.Mutex // one claim at a time is decided, and idle producers are forgotten between two; before mu
+
 	wake    chan struct{}   // capacity 1: the committer has something to look at
 	ctx     context.Context // ends when the table is dropped or the set is closed without patience
 	stop    context.CancelCauseFunc
@@ -54,11 +56,17 @@ type Table struct {
 	pending   pending
 	writing   *pending // what the committer has taken and is not in the table yet
 	committed uint64   // the last sequence that is in the table
-	flushes   []flush  // waiting for rows to be committed
-	closing   bool     // no more rows; commit and end
-	refusal   error    // why the table takes no rows any more: broken or dropped
-	ended     bool     // the committer has ended; durable rows stay in the log
-	lastTry   error    // the last failed commit, nil after a good one
+	producers map[string]*producer
+	saved     uint64  // the last sequence that is in the ledger's positions
+	flushes   []flush // waiting for rows to be committed
+	closing   bool    // no more rows; commit and end
+	refusal   error   // why the table takes no rows any more: broken or dropped
+	ended     bool    // the committer has ended; durable rows stay in the log
+	lastTry   error   // the last failed commit, nil after a good one
+
+	// The committer's.
+	forgot  time.Time // when it last looked for idle producers
+	orphans []string  // data files that no commit names; they go after the next one
 }
 
 // flush waits until everything up to seq is in the table.
@@ -104,6 +112,10 @@ func (t *Table) Err() error {
 //
 // Append blocks while the memory budget is used up, until ctx ends.
 func (t *Table) Append(ctx context.Context, c *column.Chunk, durable func(error)) error {
+	return t.append(ctx, c, mark{}, durable)
+}
+
+func (t *Table) append(ctx context.Context, c *column.Chunk, m mark, durable func(error)) error {
 	if err := t.Err(); err != nil {
 		return err
 	}
@@ -115,7 +127,7 @@ func (t *Table) Append(ctx context.Context, c *column.Chunk, durable func(error)
 	if buf == nil {
 		buf = new([]byte)
 	}
-	*buf = appendEntry((*buf)[:0], t.sign, c)
+	*buf = appendEntry((*buf)[:0], t.sign, &m, c)
 	err = t.set.wal.Append(ctx, wal.TableID(t.info.ID), *buf, func(seq uint64, err error) {
 		if err != nil {
 			t.release(size)
@@ -123,8 +135,7 @@ func (t *Table) Append(ctx context.Context, c *column.Chunk, durable func(error)
 			durable(err)
 			return
 		}
-		t.absorb(c, seq, size)
-		durable(nil)
+		durable(t.absorb(c, &m, seq, size))
 	})
 	if cap(*buf) <= maxPooled {
 		t.payloads.Put(buf)
@@ -172,8 +183,9 @@ func (t *Table) release(size int64) {
 	t.set.memory.Release(size)
 }
 
-// absorb adds durable rows to what waits for the next commit. Runs on the log's writer goroutine or during replay.
-func (t *Table) absorb(c *column.Chunk, seq uint64, size int64) {
+// absorb adds durable rows to what waits for the next commit. Runs on the log's writer goroutine or during replay. The error is
+// errGap when they are left out.
+func (t *Table) absorb(c *column.Chunk, m *mark, seq uint64, size int64) (err error) {
 	t.mu.Lock()
 	if t.ended {
 		dropped := errors.Is(t.refusal, ErrDropped)
@@ -182,13 +194,21 @@ func (t *Table) absorb(c *column.Chunk, seq uint64, size int64) {
 		if dropped {
 			t.set.wal.Trim(wal.TableID(t.info.ID), seq) // the log forgot the table before this entry was written
 		}
-		return
+		return nil
 	}
-	first := t.pending.empty()
-	reusable := t.pending.add(c, seq, size, t.set.now())
-	if reusable { // its values were copied, its frame was not
-		size = min(size, frame(c))
-		t.pending.memory -= size
+	first, now := t.pending.empty(), t.set.now()
+	reusable := true
+	if m.producer == "" || t.take(m, seq) {
+		if reusable = t.pending.add(c, seq, size, now); reusable { // its values were copied, its frame was not
+			size = min(size, frame(c))
+			t.pending.memory -= size
+		}
+		if m.producer != "" {
+			t.pending.moved(m.producer, m.position(now))
+		}
+	} else {
+		t.pending.pass(seq, now)
+		err = errGap
 	}
 	wake := first || t.hurried() || t.pending.bytes >= t.set.opts.CommitBytes
 	t.mu.Unlock()
@@ -199,6 +219,7 @@ func (t *Table) absorb(c *column.Chunk, seq uint64, size int64) {
 	if wake {
 		t.signal()
 	}
+	return err
 }
 
 func (t *Table) signal() {

@@ -1,0 +1,122 @@
+package table
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/zerobus-go/zerobus/server/internal/lake"
+	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
+)
+
+func TestFileID_OrderOfSequences(t *testing.T) {
+	var names []string
+	for _, seq := range []uint64{0, 1, 63, 64, 1 << 14, 1<<38 - 1, 1 << 38, 1 << 44, 1 << 52, 1<<56 - 1} {
+		for _, random := range []uint32{0, 1, 1 << 17, 1<<18 - 1} {
+			id := fileID([16]byte{1}, "log", seq, random)
+			if id.Version() != 8 || id.Variant().String() != "RFC4122" {
+				t.Errorf("%v has version %v, variant %v", id, id.Version(), id.Variant())
+			}
+			names = append(names, id.String())
+		}
+	}
+	if !slices.IsSorted(names) {
+		t.Errorf("the order is not that of the sequences: %q", names)
+	}
+	if unique := slices.Compact(slices.Clone(names)); len(unique) != len(names) {
+		t.Error("two names are the same")
+	}
+	a, b := fileID([16]byte{1}, "log", 5, 5), fileID([16]byte{2}, "log", 5, 5)
+	c := fileID([16]byte{1}, "another log", 5, 5)
+	if strings.HasPrefix(b.String(), a.String()[:13]) || strings.HasPrefix(c.String(), a.String()[:13]) {
+		t.Errorf("tables and logs share names: %v, %v, %v", a, b, c)
+	}
+}
+
+// files lists the data files of the table.
+func (h *house) files() (names []string) {
+	h.t.Helper()
+	for f, err := range h.lake.List(h.t.Context(), "main/default/t/part-", "") {
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		names = append(names, strings.TrimPrefix(f.Path, "main/default/t/"))
+	}
+	return names
+}
+
+// The server ends between a data file and its commit. The file stays until the rows are in the table by another one.
+func TestSweep_FilesWithoutACommit(t *testing.T) {
+	h := newHouse(t)
+	var failing atomic.Bool
+	h.store = lake.Faulty(h.lake, func(op lake.Op) (error, error) {
+		if failing.Load() && op.Name == "put if absent" && strings.HasSuffix(op.Path, "/00000000000000000002.json") {
+			return errors.New("the lake is away"), nil
+		}
+		return nil, nil
+	})
+	// Files of others: another log's, one with a random name.
+	others := []string{
+		parquetfile.NewName(fileID([16]byte{1}, "another log", 1000, 0), parquetfile.Options{}),
+		"part-00000-8b1b0a2e-4f44-4a5e-9a3a-000000000000.c000.zstd.parquet",
+	}
+	a := h.start(never)
+	a.sql("CREATE TABLE main.default.t (id BIGINT)")
+	for _, name := range others {
+		if err := h.lake.Put(t.Context(), "main/default/t/"+name, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tab := a.open(tName)
+	a.durable(tab, 0, 5)
+	a.flush(tab)
+	a.durable(tab, 5, 5)
+	failing.Store(true)
+	tab.signal()
+	go tab.Flush(t.Context())
+	eventually(t, "the file", func() bool { return len(h.files()) == 2+2 })
+	a.crash()
+
+	// The lake is away at the next start too: a second orphan, and none is deleted.
+	b := h.start(never)
+	go b.open(tName).Flush(t.Context())
+	eventually(t, "the second file", func() bool { return len(h.files()) == 2+3 })
+	b.crash()
+
+	failing.Store(false)
+	h.start(never).stop()
+	h.want(tName, 10)
+	if files := h.files(); len(files) != 2+2 || !slices.Contains(files, others[0]) || !slices.Contains(files, others[1]) {
+		t.Errorf("the table has the files %q", files)
+	}
+	d := h.start(never)
+	if known, err := d.ledger.Load(d.open(tName).Info().ID); err != nil || known.SweepFrom != nil {
+		t.Errorf("the ledger still looks for orphans: %+v, %v", known, err)
+	}
+	d.stop()
+}
+
+// A data file whose last step failed is there all the same; another one takes its place.
+func TestSweep_FileThatFailedAndIsThere(t *testing.T) {
+	h := newHouse(t)
+	var fail atomic.Bool
+	h.store = lake.Faulty(h.lake, func(op lake.Op) (error, error) {
+		if op.Name == "commit" && fail.CompareAndSwap(true, false) {
+			return nil, errors.New("no answer")
+		}
+		return nil, nil
+	})
+	a := h.start(never)
+	a.sql("CREATE TABLE main.default.t (id BIGINT)")
+	tab := a.open(tName)
+	fail.Store(true)
+	a.durable(tab, 0, 5)
+	a.flush(tab)
+	a.stop()
+	h.want(tName, 5)
+	if files := h.files(); len(files) != 1 {
+		t.Errorf("the table has the files %q", files)
+	}
+}
