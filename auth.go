@@ -41,7 +41,8 @@ func (h Header) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 // may be renewed each time.
 //
 // There must be an authorization header. x-databricks-zerobus-table-name is filled in when it is missing. More headers
-// may follow. ctx ends with the try's time, and [TargetFrom] tells which table it is for.
+// may follow, but none whose name begins with x-zerobus-producer-, which [WithProducerID] is for. ctx ends with the try's
+// time, and [TargetFrom] tells which table it is for.
 //
 // It may be called concurrently: by streams that share it, and by the next try while a call goes on that does not heed ctx.
 //
@@ -252,6 +253,8 @@ func checkHeader(name, value string) error {
 	switch {
 	case name == "":
 		return errors.New("the name is empty")
+	case strings.HasPrefix(name, headerProducerPrefix):
+		return errors.New("the stream gives it; see WithProducerID")
 	case strings.HasPrefix(name, "grpc-"), name == "content-type", name == "te", name == "user-agent":
 		return errors.New("the name is reserved for gRPC")
 	}

@@ -75,7 +75,8 @@
 // # Recovery
 //
 // A stream heals by itself what may pass: it reconnects and sends again what was not acknowledged. So the server may
-// get a record twice, and never loses one. While it recovers, records are accepted and kept.
+// get a record twice, unless the stream names its producer, and never loses one. While it recovers, records are accepted and
+// kept.
 //
 // A connection that had brought an acknowledgement is replaced without a wait, unless such connections end as fast as
 // they come. Otherwise the wait is [StreamSettings].RecoveryBackoff, 2 s, before the first retry, and doubles with every
@@ -86,6 +87,12 @@
 // What cannot pass, and what does not pass within these tries, ends the stream. Every record ends in one of two ways:
 // acknowledged, or in [Stream.Unacked] after the stream has ended. [SDK.RecreateStream] makes a new stream of what an old
 // one has left.
+//
+// # Exactly once
+//
+// A stream with [WithProducerID] names the source of its records. A server that keeps positions, such as zerobus serve, then
+// takes none of them twice, and [SDK.Resume] tells a program that starts again which record is the next one. Others ignore
+// the name; [Stream.Position] tells.
 //
 // # Refused records
 //

@@ -32,6 +32,11 @@ var (
 	// ErrRejected is a record that the server refused, and that was handed to the reject handler. The stream goes on.
 	ErrRejected = errors.New("the server refused the record")
 
+	// ErrProducerTaken is the end of a stream because another one writes as its producer, see [WithProducerID], or has
+	// written since this stream was connected last. It is not retriable. What this stream has not seen acknowledged is in
+	// [Stream.Unacked]; the other one has been told how much of it is durable.
+	ErrProducerTaken = errors.New("another stream writes as this producer")
+
 	// ErrServerUnresponsive is a server that acknowledged nothing for [StreamSettings].ServerAckTimeout.
 	ErrServerUnresponsive = errors.New("the server is unresponsive")
 
@@ -181,6 +186,8 @@ func codeOf(kind, cause error) codes.Code {
 		return codes.Unauthenticated
 	case is(ErrTableNotFound):
 		return codes.NotFound
+	case is(ErrProducerTaken):
+		return codes.Aborted
 	case is(ErrWouldBlock):
 		return codes.ResourceExhausted
 	case is(ErrFlushTimeout), is(ErrAckTimeout), is(context.DeadlineExceeded), errors.As(cause, &unresponsive):

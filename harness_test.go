@@ -32,10 +32,10 @@ type world struct {
 }
 
 // inBubble runs f with a server and an SDK. Whatever f leaves running fails the test, since the bubble waits for it.
-func inBubble(t *testing.T, f func(w *world)) {
+func inBubble(t *testing.T, f func(w *world), opts ...zerobustest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, srv: zerobustest.New(zerobustest.InMemory()), log: &logBuffer{}, dialing: make(chan struct{}, 1)}
+		w := &world{T: t, srv: zerobustest.New(append(opts, zerobustest.InMemory())...), log: &logBuffer{}, dialing: make(chan struct{}, 1)}
 		defer w.srv.Close()
 		w.sdk = w.newSDK()
 		defer w.sdk.Close()

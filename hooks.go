@@ -83,7 +83,8 @@ type SendEvent struct {
 	Resend   bool   // an earlier connection had it already
 }
 
-// AckEvent is an acknowledgement.
+// AckEvent is an acknowledgement, or what the server of a producer, see [WithProducerID], has told when the connection was
+// opened: records that an earlier connection had sent.
 type AckEvent struct {
 	Table    string        // catalog.schema.table
 	StreamID string        // of the connection

@@ -35,6 +35,7 @@ func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 		}
 	}
 
+	h.introduce(md)
 	h.mu.Lock()
 	gen := h.win.Begin()
 	h.gen = gen
@@ -47,6 +48,7 @@ func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 		Create:   h.create,
 		Owner:    h,
 		MaxPause: h.cfg.MaxPause,
+		Check:    h.answer,
 
 		BatchPause: h.cfg.BatchPause,
 	})
@@ -60,6 +62,8 @@ func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 	h.link = link
 	h.failure = nil
 	h.id = link.ID()
+	durable, silent := h.settleAnswer(first)
+	progress := h.win.Skip(durable)
 	records := h.win.Unsettled()
 	log := h.log.Info
 	if h.careful {
@@ -73,6 +77,15 @@ func (h host) Connect(ctx context.Context) (recovery.Line, error) {
 	observe(h.pipeline, h.sdk.hooks.connect, ConnectHook.OnConnect, ConnectEvent{
 		Table: h.table.Name, StreamID: link.ID(), Number: h.number, Took: time.Since(began), Unacked: records,
 	})
+	if silent {
+		h.log.Warn("the server does not know producers: delivery is at least once", "stream_id", link.ID(), "producer", h.cfg.ProducerID)
+	}
+	if durable > 0 {
+		log("the server has records that it could not acknowledge", "stream_id", link.ID(), "producer", h.cfg.ProducerID, "records", durable)
+		h.mu.Lock()
+		h.settle(gen, progress)
+		h.mu.Unlock()
+	}
 	link.Start()
 	return link, nil
 }
@@ -92,6 +105,7 @@ func (h host) Lost(f *recovery.Failure) {
 		h.pipeline.channel = nil
 	}
 	h.renew(f)
+	h.ousted(f)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.cfg.RejectHandler != nil && h.link != nil && refusesRecords(f.Err) && h.life.Err() == nil {
@@ -175,10 +189,17 @@ func (h host) Take(gen uint64) (conn.Message, bool) {
 	}
 	h.calls, h.taken = r.Offsets(), now
 	h.message = SendEvent{Table: h.table.Name, StreamID: h.id, Records: r.Records(), Bytes: r.Len(), Resend: again}
+	m := conn.Message{Offset: offset}
 	if r.Records() == 1 {
-		return conn.Message{Offset: offset, Single: true, Body: r.Only()}, true
+		m.Single, m.Body = true, r.Only()
+	} else {
+		m.Body = r.Buffer()
 	}
-	return conn.Message{Offset: offset, Body: r.Buffer()}, true
+	if h.producer.number {
+		h.producer.number = false // those that follow count on
+		m.Numbered, m.First = true, h.producer.base+h.win.Settled()
+	}
+	return m, true
 }
 
 // smallMessage is the size from which on a message is not worth a pause: what it costs is no longer its number but its
@@ -228,7 +249,7 @@ func (h host) Ack(gen uint64, upTo int64) (drained bool, err error) {
 
 // settle tells everybody who waits for progress. h.mu is held, but for the time in which hooks are called.
 func (h host) settle(gen uint64, progress window.Progress) (drained bool) {
-	if progress.Calls > 0 {
+	if progress.Records > 0 {
 		now := time.Now()
 		h.progressed = true
 		h.since = now

@@ -146,7 +146,7 @@ type StreamSettings struct {
 	BatchPause time.Duration
 
 	// Recovery says whether the stream reconnects after a failure that may pass, and sends again what was not
-	// acknowledged. The server may then have some records twice. Default: true.
+	// acknowledged. The server may then have some records twice, unless there is a ProducerID. Default: true.
 	Recovery bool
 
 	// RecoveryTimeout bounds one try to connect, token request included. Default: 15 s.
@@ -177,6 +177,10 @@ type StreamSettings struct {
 	// values may be out of the column's range, is logged as a warning. Columns that are not known are fetched, with one
 	// try, see [SDK.DescribeTable]; so are those of a described table, which may have changed. Default: false.
 	SchemaCheck bool
+
+	// ProducerID names the source of the stream's records, so that a server that knows producers takes none of them twice; see
+	// [WithProducerID]. Default: "", and delivery is at least once.
+	ProducerID string
 
 	// AckCallback is called for acknowledgements; see [WithAckCallback]. Default: nil.
 	AckCallback func(AckInfo) `json:"-"`
@@ -237,6 +241,8 @@ func (s StreamSettings) faults() error {
 	fault(s.FlushTimeout <= 0, "FlushTimeout is %v; a flush needs some time", s.FlushTimeout)
 	fault(s.ServerAckTimeout <= 0, "ServerAckTimeout is %v; a server needs some time", s.ServerAckTimeout)
 	fault(s.CallbackTimeout < 0, "CallbackTimeout is %v; it cannot be negative", s.CallbackTimeout)
+	fault(!validProducerID(s.ProducerID), "ProducerID is %q; it is at most %d characters of A-Z a-z 0-9 . _ : / @ -, which servers can keep",
+		s.ProducerID, maxProducerID)
 	fault(s.RejectHandler != nil && !s.Recovery, "there is a RejectHandler and Recovery is off; finding a refused record takes connections")
 	return errors.Join(faults...)
 }
@@ -317,6 +323,29 @@ func WithMaxPause(d time.Duration) StreamOption {
 // [StreamSettings].SchemaCheck. Default: off.
 func WithSchemaCheck(on bool) StreamOption {
 	return func(s *StreamSettings) { s.SchemaCheck = on }
+}
+
+// WithProducerID names the source of the stream's records, which then arrive exactly once on a server that keeps the position
+// of every producer, as zerobus serve does: whatever happens to connections, and whoever sends what the server has already.
+// id is 1 to 128 characters of A-Z a-z 0-9 . _ : / @ -, such as "ingest-7:/var/log/app.log". Default: none.
+//
+// A producer is one ordered source of records for one table: a file, a partition of a topic, a counter. Its records are numbered
+// 0, 1, 2, … over all streams that ever write as it. Records count, not calls: a batch of n takes n numbers. Each takes the next
+// number when it is ingested, and keeps it when it is refused. The position of the producer is the number after the last
+// durable record; so a program that starts again may meet those once more that were refused after that.
+//
+// A program that starts again asks for the position, with [SDK.Resume] or with [Stream.Position] of a new stream, and goes on
+// with that record. Three things are up to the program: the source has the same records in the same order in each life; all
+// records before the position are left out; and one stream at a time writes as the producer. A second one takes over, and the
+// first fails with [ErrProducerTaken].
+//
+// The server forgets a producer that nothing was written for, for 7 days unless it is set otherwise: its position is 0 then, and
+// a program that starts again would send everything again. A stream that is open knows its own numbers, and goes on.
+//
+// A server that does not know producers, as Databricks' service does not, ignores the id. The stream then works like one without
+// it, logs one warning, and its Position has ExactlyOnce false.
+func WithProducerID(id string) StreamOption {
+	return func(s *StreamSettings) { s.ProducerID = id }
 }
 
 // WithAckCallback has f called when records become durable, and once with an error when the stream ends without the

@@ -50,6 +50,7 @@ type pipeline struct {
 	ended    chan struct{} // closed when the stream has ended; the supervisor and connections are gone
 
 	callbacks *callbacks
+	producer  producer
 
 	_ [64]byte // what every append writes is no neighbour of what every append reads
 

@@ -1,6 +1,7 @@
 package zerobus_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -459,6 +460,64 @@ func Example_reject() {
 	}
 	fmt.Println(stream.Close(ctx), len(srv.Records(readmeTable)), strings.TrimSpace(deadLetters.String()))
 	// Output: <nil> 2 {"temp":"warm"}
+}
+
+//snippet:resume
+
+// sendLines sends the lines of a source, each of them once, however often the program is started.
+func sendLines(ctx context.Context, sdk *zerobus.SDK, producerID string, source io.Reader) (err error) {
+	stream, position, err := sdk.Resume(ctx, producerID, zerobus.Table("main.default.air_quality"), credentials)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stream.Close(ctx)) }()
+	lines := bufio.NewScanner(source)
+	for range position.Records {
+		lines.Scan() // durable already
+	}
+	for lines.Scan() {
+		if _, err := stream.Ingest(ctx, zerobus.JSONBytes(lines.Bytes())); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+//snippet:end
+
+// A program that starts again goes on where it was.
+func ExampleSDK_Resume() {
+	srv, sdk, done := connect()
+	defer done()
+
+	// The first life is cut off: three records are durable, and the program knows of none.
+	srv.Script(zerobustest.Accept(zerobustest.On(0, zerobustest.Commit(0), zerobustest.Fail(codes.PermissionDenied, "the program has crashed"))))
+	const file = `{"temp":20}` + "\n" + `{"temp":21}` + "\n" + `{"temp":22}` + "\n"
+	stream, position, err := sdk.Resume(context.Background(), "sensors", zerobus.Table(readmeTable), credentials)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(position)
+	if _, err := stream.IngestBatch(context.Background(), []zerobus.Record{
+		zerobus.JSONString(`{"temp":20}`), zerobus.JSONString(`{"temp":21}`), zerobus.JSONString(`{"temp":22}`),
+	}); err != nil {
+		log.Fatal(err)
+	}
+	_ = stream.Close(context.Background())
+
+	// The second one has more to send.
+	if err := sendLines(context.Background(), sdk, "sensors", strings.NewReader(file+`{"temp":23}`+"\n")); err != nil {
+		log.Fatal(err)
+	}
+	for _, record := range srv.Records(readmeTable) {
+		fmt.Printf("%s\n", record)
+	}
+	// Output:
+	// exactly once, from record 0 on
+	// {"temp":20}
+	// {"temp":21}
+	// {"temp":22}
+	// {"temp":23}
 }
 
 //snippet:hook

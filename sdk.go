@@ -163,7 +163,7 @@ func (k *SDK) CreateStream(ctx context.Context, table TableProperties, auth Auth
 	if err := apply(op, table.Name, &cfg, opts); err != nil {
 		return nil, err
 	}
-	return k.create(ctx, op, table, auth, cfg)
+	return k.create(ctx, op, table, auth, cfg, nil)
 }
 
 // RecreateStream opens a stream like old, which has failed or is closed, and ingests again what old left unacknowledged:
@@ -171,9 +171,14 @@ func (k *SDK) CreateStream(ctx context.Context, table TableProperties, auth Auth
 // for as long as ctx allows, where the limits of unacknowledged records make it wait; it does not wait for the
 // acknowledgements of the rest.
 //
+// A stream of a producer, see [WithProducerID], is continued: the server tells which of the records that are left it has, and
+// those are not ingested again. An ErrProducerTaken is another stream that has written as the producer since. With a
+// producer's id that old did not have, the new stream begins at that producer's position, and everything that is left gets the
+// numbers from there on.
+//
 // The new stream counts its offsets from 0, and callbacks are told those. After an error old is as it was, and the call may
-// be repeated; the server may then have some records twice. A stream that was recreated cannot be recreated again, which
-// would ingest everything twice: that, and an old stream that has not ended, is an ErrInvalidState.
+// be repeated; without a producer the server may then have some records twice. A stream that was recreated cannot be recreated
+// again, which would ingest everything twice: that, and an old stream that has not ended, is an ErrInvalidState.
 func (k *SDK) RecreateStream(ctx context.Context, old *Stream, opts ...StreamOption) (_ *Stream, err error) {
 	const op = "recreate stream"
 	p, err := old.pipe(op)
@@ -196,11 +201,21 @@ func (k *SDK) RecreateStream(ctx context.Context, old *Stream, opts ...StreamOpt
 			p.recreate(false)
 		}
 	}()
-	s, err := k.create(ctx, op, p.table, p.auth(), cfg)
+	before := p.inherit(cfg.ProducerID)
+	s, err := k.create(ctx, op, p.table, p.auth(), cfg, before)
 	if err != nil {
 		return nil, err
 	}
+	durable := 0 // of what is left
+	if before != nil {
+		durable = int(s.Position().Records - before.base)
+	}
 	for _, call := range left {
+		if durable >= len(call) {
+			durable -= len(call)
+			continue
+		}
+		call, durable = call[durable:], 0
 		if _, err := s.IngestBatch(ctx, call); err != nil {
 			s.p.abort(errors.New("the stream could not take over what another one had left"))
 			<-s.p.ended
@@ -224,8 +239,8 @@ func apply(op, table string, cfg *StreamSettings, opts []StreamOption) error {
 	return nil
 }
 
-// create is CreateStream with its settings.
-func (k *SDK) create(ctx context.Context, op string, table TableProperties, auth Auth, cfg StreamSettings) (*Stream, error) {
+// create is CreateStream with its settings, and the producer that a stream before this one wrote as, or nil.
+func (k *SDK) create(ctx context.Context, op string, table TableProperties, auth Auth, cfg StreamSettings, before *producer) (*Stream, error) {
 	switch {
 	case k == nil || k.streams == nil:
 		return nil, newError(op, table.Name, ErrInvalidState, errors.New("the SDK is nil or the zero SDK; make it with New"))
@@ -257,6 +272,7 @@ func (k *SDK) create(ctx context.Context, op string, table TableProperties, auth
 	if err != nil {
 		return nil, err
 	}
+	p.producer.begin(cfg.ProducerID, before)
 	if !k.add(p) {
 		k.release(p.channel, false)
 		return nil, newError(op, table.Name, ErrInvalidState, errAbandoned)

@@ -150,7 +150,8 @@ func (s *Stream) Err() error {
 // ErrInvalidState. The records share memory with the stream. What the reject handler was given is not among them.
 //
 // The server may have some of them all the same: it may have lost the connection before it could say so.
-// [SDK.RecreateStream] makes a new stream of them.
+// [SDK.RecreateStream] makes a new stream of them. A batch of which a server has told that it has a part, see [WithProducerID],
+// is here with the rest of its records.
 func (s *Stream) Unacked() ([]Record, error) {
 	calls, err := s.EachUnacked()
 	if err != nil {

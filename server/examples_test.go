@@ -34,6 +34,7 @@ var examples = map[string]struct {
 	"headers":         {100, "100 records in "},
 	"unacked":         {19, "19 of 20 records are durable, 1 mended, 1 dropped, on 3 streams in "},
 	"reject":          {997, "997 of 1000 records are durable, 3 were refused, in "},
+	"resume":          {200, "200 lines are durable"},
 	"metrics":         {10_000, "10000 of 10000 records are durable, in "},
 }
 

@@ -31,6 +31,8 @@ type Request struct {
 	JSON    bool      // whether the records are JSON, and not protobuf
 	Batch   bool      // whether it is a batch, also one of a single record
 	Records [][]byte  // as they were sent
+	First   int64     // the number of the first record among its producer's; -1 on a connection without one
+	Told    bool      // whether the request says so itself, and does not follow on the one before
 	Arrived time.Time // by the time package's clock, which a bubble has of its own
 }
 
@@ -43,6 +45,7 @@ type Connection struct {
 	behavior Behavior
 	number   int
 	metadata metadata.MD
+	producer *producer // nil for none; set before the first request is read
 
 	ending  sync.Once
 	over    chan struct{} // closed when the connection shall end, once verdict says how
@@ -64,6 +67,7 @@ type Connection struct {
 	requests []Request
 	acked    int64 // the highest acknowledged offset, or -1
 	durable  int   // requests whose records are in server.records
+	next     int64 // number of the next record, on the connection of a producer
 	late     []lateAck
 	closed   bool // the client sends no more
 	done     bool // and nothing becomes durable any more
@@ -127,6 +131,10 @@ func (s *Server) serve(k *socket, stream grpc.ServerStream) error {
 func (c *Connection) read() {
 	// A function of the test that calls t.FailNow ends this goroutine. The client shall not wait for it.
 	defer c.end(status.Error(codes.Internal, "the script did not return"))
+	if err := c.introduce(); err != nil {
+		c.end(err)
+		return
+	}
 	if !c.behavior.lateHeaders {
 		// Some clients send nothing before they have the headers.
 		if err := c.stream.SendHeader(nil); err != nil {
@@ -213,7 +221,10 @@ func (c *Connection) take(b []byte) error {
 	if r.Kind != wire.RequestRecord && r.Kind != wire.RequestBatch {
 		return invalid("the request is %s, not a record or a batch", r.Kind)
 	}
-	request := Request{Offset: r.Offset, JSON: r.Type == wire.JSON, Batch: r.Kind == wire.RequestBatch, Arrived: time.Now()}
+	request := Request{
+		Offset: r.Offset, JSON: r.Type == wire.JSON, Batch: r.Kind == wire.RequestBatch,
+		First: -1, Told: r.HasFirst, Arrived: time.Now(),
+	}
 	want := int64(len(c.requests)) // written by this goroutine alone
 	switch {
 	case !r.HasOffset:
@@ -232,6 +243,9 @@ func (c *Connection) take(b []byte) error {
 		return invalid("malformed batch at offset %d: %v", r.Offset, err)
 	}
 
+	if err := c.count(&request, r); err != nil {
+		return err
+	}
 	if err := c.validate(request.Records); err != nil {
 		return c.refuse(r.Offset, err)
 	}
@@ -381,8 +395,8 @@ func (c *Connection) header(key string) string {
 // server.mu is held.
 func (c *Connection) settle() {
 	for c.durable < len(c.requests) && c.requests[c.durable].Offset <= c.acked {
-		table := c.create.Table
-		c.server.records[table] = append(c.server.records[table], c.requests[c.durable].Records...)
+		table, request := c.create.Table, c.requests[c.durable]
+		c.server.records[table] = append(c.server.records[table], c.producer.fresh(request)...)
 		c.durable++
 	}
 }

@@ -21,17 +21,24 @@ func (c *Connection) ack(offset int64, always bool) {
 	if c.isOver() || offset <= c.told && !always {
 		return
 	}
-	c.server.mu.Lock()
-	if c.done { // since we looked
-		c.server.mu.Unlock()
+	if !c.commit(offset) { // ended since we looked
 		return
+	}
+	c.told = max(c.told, offset)
+	c.transmit(wire.AppendResponse(nil, wire.Response{Kind: wire.ResponseAck, AckUpTo: offset, HasAck: true}))
+}
+
+// commit makes durable what is up to and with the offset. It reports whether the connection had not ended.
+func (c *Connection) commit(offset int64) bool {
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	if c.done {
+		return false
 	}
 	c.acked = max(c.acked, offset)
 	c.settle()
 	c.server.tell()
-	c.server.mu.Unlock()
-	c.told = max(c.told, offset)
-	c.transmit(wire.AppendResponse(nil, wire.Response{Kind: wire.ResponseAck, AckUpTo: offset, HasAck: true}))
+	return true
 }
 
 // transmit sends a response that nobody else refers to.
@@ -60,6 +67,9 @@ func (c *Connection) Send(response []byte) {
 // Ack acknowledges everything up to and with the offset: the records become durable, then the client is told. An offset
 // that was not received yet, or was acknowledged before, is sent all the same.
 func (c *Connection) Ack(offset int64) { c.ack(offset, true) }
+
+// Commit makes everything up to and with the offset durable, as [Connection.Ack] does, and tells nobody.
+func (c *Connection) Commit(offset int64) { c.commit(offset) }
 
 // AckNothing sends an acknowledgement that names no offset, which is a fault.
 func (c *Connection) AckNothing() { c.send(wire.Response{Kind: wire.ResponseAck}) }

@@ -73,11 +73,26 @@
 // [Server.GoAway] is what a server does that shuts down in peace: HTTP/2's GOAWAY on all TCP connections. Their streams
 // go on, new ones come on new connections.
 //
+// # Producers
+//
+// The server keeps the position of every client that names itself, see zerobus.WithProducerID, takes no record of it twice,
+// and has a new connection take over from the one before: that ends with ABORTED, and what it had received and the script has
+// not made durable is as if it had never come. [Server.Position] tells how far a producer is, [Server.ForgetProducer] is what
+// time does. Nothing is different for clients without a name.
+//
+// An acknowledgement that is lost is a script of two actions, and the record is there once:
+//
+//	srv.Script(zerobustest.Accept(zerobustest.On(0, zerobustest.Commit(0), zerobustest.Kill())))
+//
+// [WithoutProducers] makes a server that ignores the name, as Databricks' service does: what was durable and not acknowledged
+// arrives twice. A program that is meant for both should be tested with both. [IgnoreProducer] does it to one connection.
+//
 // # What is checked
 //
 // The first request creates the stream; its table is the one of the header, if there is one; its record type is given
 // as PROTO with a descriptor, or as JSON, or not at all, which is PROTO. Offsets are 0, 1, 2, … on every connection.
-// Records have the stream's type, and a request has at most 10 MiB of them. What breaks a rule ends the connection with
+// Records have the stream's type, and a request has at most 10 MiB of them. A request says what number its first record has
+// only on the connection of a producer that was told its position, and never goes back. What breaks a rule ends the connection with
 // INVALID_ARGUMENT, as the service does it.
 //
 // Records are not compared with a schema. [Server.Validate] sets a function that says which records a table takes; one

@@ -12,6 +12,7 @@ type Behavior struct {
 	refused     bool  // ends before anything is read, with atOnce
 	atOnce      error // nil for OK
 	lateHeaders bool
+	plain       bool // knows no producers
 	ackAll      bool
 	ackDelay    time.Duration
 	streamID    *string
@@ -109,6 +110,12 @@ type Action func(*Connection)
 
 // Ack acknowledges everything up to and with the offset.
 func Ack(offset int64) Action { return func(c *Connection) { c.Ack(offset) } }
+
+// Commit makes everything up to and with the offset durable without a word of it. With a [Kill] after it, it is an
+// acknowledgement that is lost with its connection:
+//
+//	zerobustest.On(9, zerobustest.Commit(9), zerobustest.Kill())
+func Commit(offset int64) Action { return func(c *Connection) { c.Commit(offset) } }
 
 // AckNothing sends an acknowledgement that names no offset, which is a fault.
 func AckNothing() Action { return func(c *Connection) { c.AckNothing() } }

@@ -28,6 +28,7 @@ type Server struct {
 	dial        func(context.Context, string) (net.Conn, error)
 	roots       *x509.CertPool // nil without TLS
 	authentic   bool
+	plain       bool // knows no producers
 
 	ctx      context.Context // done from the beginning of Close
 	cancel   context.CancelFunc
@@ -44,6 +45,7 @@ type Server struct {
 	otherwise   Behavior
 	records     map[string][][]byte // the durable ones, by table
 	validators  map[string]func([]byte) error
+	producers   map[producerKey]*producer
 
 	tokenRequests []TokenRequest
 	answerToken   http.HandlerFunc // answers, once the request is recorded
@@ -60,6 +62,7 @@ type config struct {
 	inMemory  bool
 	tls       bool
 	authentic bool
+	plain     bool
 }
 
 // InMemory makes a server without sockets. Clients reach it by [Server.Dialer] and [Server.HTTPClient] only. It is for
@@ -83,6 +86,7 @@ func New(opts ...Option) *Server {
 	s := &Server{
 		mux:        http.NewServeMux(),
 		authentic:  cfg.authentic,
+		plain:      cfg.plain,
 		accepted:   make(chan struct{}),
 		changed:    make(chan struct{}),
 		sockets:    map[*socket]struct{}{},
@@ -90,6 +94,7 @@ func New(opts ...Option) *Server {
 		otherwise:  Accept(AckAll()),
 		records:    map[string][][]byte{},
 		validators: map[string]func([]byte) error{},
+		producers:  map[producerKey]*producer{},
 
 		tokens:        map[string]*token{},
 		tables:        map[string]*schema.Struct{},

@@ -48,6 +48,9 @@ func (c *Connection) summary() string {
 			records += len(r.Records)
 		}
 		fmt.Fprintf(&b, "table %q, %v, requests: %d, records: %d, ", c.create.Table, kind, len(c.requests), records)
+		if c.producer != nil {
+			fmt.Fprintf(&b, "producer %q, ", c.header(producerID))
+		}
 		if c.acked < 0 {
 			b.WriteString("nothing acknowledged")
 		} else {

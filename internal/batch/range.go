@@ -87,3 +87,35 @@ func (r *Range) Calls() iter.Seq[[][]byte] {
 		}
 	}
 }
+
+// Cut takes the first records out of a sealed range, which must have more than these. It returns how many calls are gone with
+// them, and how many bytes. A call that the cut goes through keeps the rest of its records. The bytes stay where they are: who
+// has a reference to them may go on reading.
+func (r *Range) Cut(records int) (calls, size int) {
+	body := r.Body()
+	for range records {
+		_, body, _ = wire.NextRecord(body) // framed by us
+	}
+	size = r.Len() - len(body)
+	for i := 0; i < records; {
+		count := 1
+		if len(r.groups) > 0 && r.groups[0].First == i {
+			if count = r.groups[0].Count; i+count > records {
+				break
+			}
+			r.groups = r.groups[1:]
+		}
+		i += count
+		calls++
+	}
+	for i := range r.groups {
+		g := &r.groups[i]
+		end := g.First + g.Count - records
+		g.First = max(0, g.First-records)
+		g.Count = end - g.First
+	}
+	r.start += size
+	r.records -= records
+	r.offsets -= calls
+	return calls, size
+}

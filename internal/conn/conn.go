@@ -47,9 +47,11 @@ func (e *ProtocolError) Unwrap() error { return e.Err }
 
 // Message is one request to send: a batch body, or a single record without framing.
 type Message struct {
-	Offset int64 // on the wire
-	Single bool
-	Body   mem.Buffer // the connection owns this reference
+	Offset   int64 // on the wire
+	Single   bool
+	Numbered bool       // whether it says what number its first record has
+	First    int64      // that number; 0 or more
+	Body     mem.Buffer // the connection owns this reference
 }
 
 // Owner is what a connection works for. Its methods are called with the connection's generation, from the sender (Take,
@@ -81,6 +83,10 @@ type Config struct {
 	Header metadata.MD
 	Create wire.CreateStream
 	Owner  Owner
+
+	// Check is given the headers of the server's answer once the handshake has succeeded. An error of it is Open's. Nil is no
+	// check.
+	Check func(metadata.MD) error
 
 	// BatchPause is how long the sender waits before it takes a message that is gathering. 0 for not at all.
 	BatchPause time.Duration
@@ -184,7 +190,14 @@ func (c *Conn) handshake() error {
 		return &ProtocolError{errors.New("the stream id of create_stream_response is too long or not text")}
 	}
 	c.id = resp.StreamID
-	return nil
+	if c.cfg.Check == nil {
+		return nil
+	}
+	md, err := stream.Header() // came before the response, so this does not wait
+	if err != nil {
+		return err
+	}
+	return c.cfg.Check(md)
 }
 
 // late says what the handshake was waiting for when its time was over.
@@ -327,6 +340,9 @@ func (c *Conn) pause() {
 func (c *Conn) sendMessage(m Message) error {
 	p := new(packet)
 	p.prefix = p.space[:0]
+	if m.Numbered {
+		p.prefix = wire.AppendFirstRecord(p.prefix, m.First)
+	}
 	if m.Single {
 		p.prefix = wire.AppendSinglePrefix(p.prefix, m.Offset, c.cfg.Create.Type, m.Body.Len())
 	} else {

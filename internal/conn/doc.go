@@ -4,7 +4,8 @@
 // # A connection's life
 //
 //	Open        create_stream is sent at once, without waiting for the response's headers: servers of both kinds exist,
-//	            those that send headers first and those that read first. A create_stream_response with an id opens.
+//	            those that send headers first and those that read first. A create_stream_response with an id opens, unless
+//	            the owner finds fault with the headers ([Config].Check).
 //	send        one message at a time, whatever the owner has; it sleeps when there is none.
 //	receive     acknowledgements go to the owner. A close signal pauses the sender; acknowledgements still come in,
 //	            until everything that was sent is acknowledged or the grace is over.

@@ -30,6 +30,9 @@
 // nothing. One for the range that is taken but not known to be sent is held until it is: a server cannot have received
 // it much earlier. One that goes backwards changes nothing.
 //
+// [Window.Skip] is for a server that tells how many records it has when a generation begins: it settles them as an
+// acknowledgement would, and may cut a range, even a call, in two. What is cut off was taken by an earlier generation.
+//
 // # Refusals
 //
 // A server that refuses a record ends its connection, and does not say which record it was in a form that could be relied

@@ -36,10 +36,10 @@ func (e *AckError) Error() string {
 // Progress is what an acknowledgement made durable. The zero value is none.
 type Progress struct {
 	First, Last int64 // logical offsets
-	Calls       int   // Last - First + 1; 0 for no progress
-	Records     int
+	Calls       int   // Last - First + 1; 0 for no progress, and when [Window.Skip] has cut off a part of a call and no more
+	Records     int   // 0 for no progress
 	Bytes       int
-	Messages    int
+	Messages    int       // all of whose records are durable
 	Since       time.Time // when the oldest of the messages was taken
 }
 
@@ -68,6 +68,7 @@ type kept struct {
 //	0 <= sent <= taken <= n, and taken-sent <= 1
 //	durable < next; the kept ranges hold the logical offsets durable+1 … next-1, in order
 //	suspects > 0 implies taken <= 1
+//	the ranges that were ever taken stand before those that were not
 //	records and bytes are the sums over the kept ranges, with what they waste, the open one, and reservations: those
 //	that are not used yet, and those of dropped calls
 type Window struct {
@@ -92,6 +93,7 @@ type Window struct {
 	start int64 // base when the generation began
 
 	durable int64 // all logical offsets up to and with this one are acknowledged or dropped; -1 at first
+	settled int64 // records that were acknowledged, skipped or dropped; of the call after durable, too, if Skip has cut it
 }
 
 // Init makes an empty window, whose ranges have their own limits and take their memory from pool.
@@ -169,6 +171,17 @@ func (w *Window) Kept() (records, bytes int) { return w.records, w.bytes }
 
 // Unsettled returns the records that were appended, and neither acknowledged nor dropped.
 func (w *Window) Unsettled() int { return w.unsettled }
+
+// Settled returns the records that were acknowledged, skipped or dropped since the stream began.
+func (w *Window) Settled() int64 { return w.settled }
+
+// Tried returns the records that are kept and that a generation has taken: a server may have them.
+func (w *Window) Tried() (records int) {
+	for i := 0; i < w.n && w.at(i).tries > 0; i++ {
+		records += w.at(i).Records()
+	}
+	return records
+}
 
 // Outstanding returns the number of ranges that the generation has taken and that are not acknowledged.
 func (w *Window) Outstanding() int { return w.taken }
@@ -272,6 +285,37 @@ func (w *Window) Drop() (Progress, [][]byte) {
 	return p, recs
 }
 
+// Skip settles the oldest records, no more than [Window.Tried]: the server says that it has them, although it could not
+// acknowledge them. Unlike an acknowledgement it may end within a range, and within a call: that is settled with the last of its
+// records. A generation that lives must not have taken anything; its wire offsets begin with what is left.
+func (w *Window) Skip(records int) Progress {
+	if records == 0 {
+		return Progress{}
+	}
+	p := Progress{First: w.durable + 1, Records: records, Since: w.at(0).at}
+	for records > 0 && w.at(0).Records() <= records {
+		r := w.at(0)
+		p.Calls += r.Offsets()
+		p.Bytes += r.Len()
+		p.Messages++
+		records -= r.Records()
+		w.release(1)
+	}
+	if records > 0 {
+		calls, size := w.at(0).Cut(records)
+		p.Calls += calls
+		p.Bytes += size
+		w.unsettled -= records
+		w.settled += int64(records)
+	}
+	w.start = w.base
+	w.durable += int64(p.Calls)
+	w.records -= p.Records
+	w.bytes -= p.Bytes
+	p.Last = w.durable
+	return p
+}
+
 // Sent says that the range taken last is in the transport's hands. An acknowledgement that came before is settled now.
 func (w *Window) Sent(gen uint64) Progress {
 	if !w.current(gen) {
@@ -330,6 +374,7 @@ func (w *Window) release(count int) {
 	for range count {
 		k := w.at(0)
 		w.unsettled -= k.Records()
+		w.settled += int64(k.Records())
 		w.bytes -= k.wasted
 		w.builder.Release(&k.Range)
 		w.head = (w.head + 1) & (len(w.ring) - 1)
