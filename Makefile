@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the tool into .bin/zerobus
@@ -34,6 +34,16 @@ crash: ## seeded crashes of the log and of the whole path to the tables: make cr
 	go test -count 1 -timeout 0 -v -run '^TestCrash_NothingKnownIsEverLost$$' ./server/internal/wal -wal.crashes $(RUNS) -wal.seed $(SEED) | tee $(BIN)/crash.log
 	go test -count 1 -timeout 0 -v -run '^TestCrash_EveryStepOfLogAndTable$$' ./server/internal/table -table.crashes $(RUNS) -table.seed $(SEED) | tee -a $(BIN)/crash.log
 	@sed -n -E 's/.* ([0-9]+ runs, [0-9]+ known, 0 lost)$$/log alone: \1/p; /^[0-9]+ runs, .* 0 doubled$$/p' $(BIN)/crash.log
+
+# BLACKBOX has further flags, such as BLACKBOX='-producers=false -rate 0'; go run ./server/internal/blackbox -h lists them.
+KILLS ?= 100
+TERMS ?= 20
+FULL  ?= 5
+.PHONY: blackbox
+blackbox: build ## the real server killed, ended and out of disk under load: make blackbox KILLS=100 TERMS=20 FULL=5 SEED=1
+	@./interop/venv
+	@go build -o $(BIN)/blackbox ./server/internal/blackbox
+	$(BIN)/blackbox -bin $(BIN)/zerobus -kills $(KILLS) -terms $(TERMS) -full $(FULL) -seed $(SEED) $(BLACKBOX)
 
 .PHONY: lint
 lint: $(BIN)/staticcheck $(BIN)/gofumpt ## format, vet, static analysis, tidy modules
@@ -73,6 +83,17 @@ bench: ## benchmarks of both modules, short
 bench-client: ## the SDK against a common client: tables and plots into bench/results; QUICK=1 prints one line of JSON
 	@go build -o $(BIN)/bench-client ./bench/client
 	@$(BIN)/bench-client $(if $(QUICK),-quick,-out bench/results)
+
+.PHONY: bench-groupcommit
+bench-groupcommit: ## group commit: records and syncs a second by streams, with table and plot into bench/results
+	@go build -o $(BIN)/bench-durability ./bench/durability
+	@$(BIN)/bench-durability groupcommit -dir bench/.out -out bench/results
+
+FOR ?= 20m
+.PHONY: soak
+soak: ## high load, then what is left of memory, log, files and goroutines: make soak FOR=20m
+	@go build -o $(BIN)/bench-durability ./bench/durability
+	@$(BIN)/bench-durability soak -for $(FOR) -dir bench/.out -out bench/results
 
 .PHONY: ci
 ci: demo test lint cross interop ## what CI runs

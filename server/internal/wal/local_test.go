@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,6 +182,36 @@ func TestLocal_OneSyncForAllThatWaited(t *testing.T) {
 		t.Errorf("%d syncs for 1 + %d entries, want 2", got, n)
 	}
 	d.Hook(nil)
+}
+
+func TestLocal_CloseTellsHowManySyncsTheEntriesTook(t *testing.T) {
+	var text strings.Builder
+	o := small(waltest.New())
+	o.Logger = slog.New(slog.NewTextHandler(&text, nil))
+	l := open(t, o)
+	const n = 3 // one at a time, so each is a group of its own
+	for range n {
+		mustPut(t, l, table(1), []byte("record"))
+	}
+	s := l.Stats()
+	if s.Entries != n || s.Syncs != n || s.Written < n*int64(len("record")) {
+		t.Errorf("%d entries, %d syncs, %d bytes for %d entries of 6 bytes", s.Entries, s.Syncs, s.Written, n)
+	}
+	for range 2 { // the second Close has nothing to tell
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := fmt.Sprintf("msg=\"write-ahead log closed\" entries=%d syncs=%d bytes=%d\n", n, n, s.Written)
+	if got := text.String(); strings.Count(got, "write-ahead log closed") != 1 || !strings.HasSuffix(got, want) {
+		t.Errorf("logged %q, want the end %q", got, want)
+	}
+
+	// They count from Open: what is replayed was made durable by somebody else.
+	l = open(t, o)
+	if s := l.Stats(); s.Entries != 0 || s.Syncs != 0 || s.Written != 0 {
+		t.Errorf("after Open: %+v", s)
+	}
 }
 
 func TestLocal_DoneComesInOrder(t *testing.T) {

@@ -134,6 +134,8 @@ func (w *writer) settle(b *batch, i, j int, size int64) {
 	}
 	l.seq = w.next
 	l.syncs++
+	l.entries += uint64(j - i)
+	l.written += size
 	l.mu.Unlock()
 
 	for k := i; k < j; k++ {
