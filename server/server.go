@@ -100,10 +100,23 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.catalog.Close)
-	// With the catalog's lock held, what is there is of a server that was killed.
-	if err := s.dir.Retract(); err != nil {
+	adminToken, err := s.dir.EnsureAdminToken()
+	if err != nil {
 		return nil, err
 	}
+	scheme := "http"
+	if tlsConfig != nil {
+		scheme = "https"
+	}
+	s.running = datadir.Running{
+		PID: os.Getpid(), CA: ca,
+		GRPCEndpoint: scheme + "://" + dialable(s.grpcListener.Addr()),
+		WorkspaceURL: scheme + "://" + dialable(s.httpListener.Addr()),
+	}
+	if err := s.announce(); err != nil {
+		return nil, err
+	}
+	undo = append(undo, s.dir.Retract)
 	tokens, err := token.Open(s.dir.TokenKeys(), token.Options{})
 	if err != nil {
 		return nil, err
@@ -143,9 +156,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	gate := &admission.Gate{Tokens: tokens, Catalog: s.catalog, Tables: s.tables, MaxStreams: cfg.MaxStreams}
 	s.gateway = gateway.New(gate, gateway.Options{Lifetime: cfg.StreamLifetime, Logger: cfg.Logger})
 	opts := s.gateway.ServerOptions()
-	scheme := "http"
 	if tlsConfig != nil {
-		scheme = "https"
 		opts = append(opts, grpc.Creds(credentials.NewTLS(tlsConfig)))
 	}
 	if tlsConfig == nil && !(loopback(cfg.GRPCListen) && loopback(cfg.HTTPListen)) {
@@ -154,15 +165,6 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	s.grpc = grpc.NewServer(opts...)
 	s.gateway.Register(s.grpc)
 
-	s.running = datadir.Running{
-		PID: os.Getpid(), CA: ca,
-		GRPCEndpoint: scheme + "://" + dialable(s.grpcListener.Addr()),
-		WorkspaceURL: scheme + "://" + dialable(s.httpListener.Addr()),
-	}
-	adminToken, err := s.dir.Announce(s.running)
-	if err != nil {
-		return nil, err
-	}
 	s.admin = admin.NewLocal(s.catalog, lakeTables, s.tables.Flush)
 	s.http = rest.Server(rest.Handler(rest.Config{
 		Catalog: s.catalog, Tokens: tokens, Lake: lakeTables, Logger: cfg.Logger,
@@ -170,6 +172,20 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}), cfg.Logger)
 	s.http.TLSConfig = tlsConfig
 	return s, nil
+}
+
+// announce lets the tool find the server. The catalog's lock is held, so what is there is of a server that was killed. A disk
+// without room for so small a file is no reason not to serve: commits may make room, and tables may lie elsewhere.
+func (s *Server) announce() error {
+	if err := s.dir.Retract(); err != nil {
+		return err
+	}
+	err := s.dir.Announce(s.running)
+	if errors.Is(err, syscall.ENOSPC) {
+		s.cfg.Logger.Error("the disk is full: the tool will not find this server by its data directory", "err", err)
+		return nil
+	}
+	return err
 }
 
 func listen(what, addr string) (net.Listener, error) {

@@ -400,7 +400,7 @@ func TestTargetFlags_Order(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := dir.Announce(datadir.Running{GRPCEndpoint: "http://g-of-data", WorkspaceURL: "http://w-of-data"}); err != nil {
+	if err := dir.Announce(datadir.Running{GRPCEndpoint: "http://g-of-data", WorkspaceURL: "http://w-of-data"}); err != nil {
 		t.Fatal(err)
 	}
 	// What a running server holds. Without it server.json is what a killed server left behind.

@@ -91,20 +91,13 @@ type Running struct {
 	CA           string `json:"ca,omitempty"`  // file of the certificate authority to trust, if not the system's
 }
 
-// Announce writes where the server listens, and the admin token when there is none yet.
-func (d Dir) Announce(r Running) (adminToken string, err error) {
-	adminToken, err = d.AdminToken()
-	if errors.Is(err, fs.ErrNotExist) {
-		adminToken, err = d.newAdminToken()
-	}
-	if err != nil {
-		return "", err
-	}
+// Announce writes where the server listens.
+func (d Dir) Announce(r Running) error {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
-		return "", err
+		return err
 	}
-	return adminToken, replace(d.running(), append(b, '\n'), 0o644)
+	return replace(d.running(), append(b, '\n'), 0o644)
 }
 
 // Retract removes what Announce said about the address, if there is anything.
@@ -128,7 +121,16 @@ func (d Dir) Running() (Running, error) {
 	return r, nil
 }
 
-// AdminToken reads the admin token. The error is fs.ErrNotExist before the first Announce.
+// EnsureAdminToken is AdminToken for the server, which makes one when there is none yet.
+func (d Dir) EnsureAdminToken() (string, error) {
+	t, err := d.AdminToken()
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.newAdminToken()
+	}
+	return t, err
+}
+
+// AdminToken reads the admin token. The error is fs.ErrNotExist before a server has run.
 func (d Dir) AdminToken() (string, error) {
 	b, err := os.ReadFile(d.adminToken())
 	t := strings.TrimSpace(string(b))

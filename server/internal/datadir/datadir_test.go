@@ -18,14 +18,17 @@ func TestAnnounce_ReadBackAndRetracted(t *testing.T) {
 		t.Errorf("before: %v", err)
 	}
 	want := Running{PID: 7, GRPCEndpoint: "http://127.0.0.1:1", WorkspaceURL: "http://127.0.0.1:2", CA: "ca.pem"}
-	token, err := d.Announce(want)
+	if err := d.Announce(want); err != nil {
+		t.Fatal(err)
+	}
+	token, err := d.EnsureAdminToken()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, err := d.Running(); got != want || err != nil {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if again, err := d.Announce(want); again != token || err != nil || len(token) != 64 {
+	if again, err := d.EnsureAdminToken(); again != token || err != nil || len(token) != 64 {
 		t.Errorf("the admin token changed from %d to %d characters: %v", len(token), len(again), err)
 	}
 	if info, err := os.Stat(d.adminToken()); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
@@ -71,7 +74,7 @@ func TestAdminToken_DamageIsAnError(t *testing.T) {
 	if err := os.WriteFile(d.adminToken(), []byte("short\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Announce(Running{}); err == nil {
+	if _, err := d.EnsureAdminToken(); err == nil {
 		t.Error("a damaged admin token was taken")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -53,7 +54,7 @@ func newDoor(t *testing.T, o Options) *door {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := wal.Open(wal.Options{Dir: dir + "/wal", SegmentBytes: 256 << 10, MaxEntryBytes: 64 << 10})
+	log, err := wal.Open(wal.Options{Dir: dir + "/wal", SegmentBytes: 256 << 10, MaxEntryBytes: 64 << 10, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/decode"
 	"github.com/zerobus-go/zerobus/server/internal/table"
 	"github.com/zerobus-go/zerobus/server/internal/token"
+	"github.com/zerobus-go/zerobus/server/internal/wal"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
@@ -226,12 +227,18 @@ func (s *stream) handshake() error {
 	return nil
 }
 
-// logTrouble logs what is neither the client's fault nor the end of its stream.
+// logTrouble logs what is neither the client's fault nor the end of its stream. A log that is full says so by itself, once, and
+// every stream meets it again and again.
 func (s *stream) logTrouble(msg string, err error) {
 	var d *admission.Denial
-	if !errors.As(err, &d) && s.ss.Context().Err() == nil {
-		s.log.Error(msg, "table", s.name, "err", err)
+	switch {
+	case errors.As(err, &d), s.ss.Context().Err() != nil:
+		return
+	case errors.Is(err, wal.ErrFull), errors.Is(err, table.ErrTaken), errors.Is(err, table.ErrClosed), errors.Is(err, table.ErrProducers):
+		s.log.Debug(msg, "table", s.name, "err", err)
+		return
 	}
+	s.log.Error(msg, "table", s.name, "err", err)
 }
 
 // records takes requests until the client's half-close (nil) or the first fault.

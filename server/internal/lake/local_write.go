@@ -16,9 +16,21 @@ func (l *Local) Put(ctx context.Context, path string, data []byte) error {
 	return l.put(ctx, "put", path, data, l.replace)
 }
 
-// PutIfAbsent writes the object if there is none.
+// PutIfAbsent writes the object if there is none. When there is one it writes nothing, so that a full disk does not keep its
+// durability from being confirmed.
 func (l *Local) PutIfAbsent(ctx context.Context, path string, data []byte) error {
-	return l.put(ctx, "put if absent", path, data, l.publish)
+	const op = "put if absent"
+	name, err := l.file(ctx, path)
+	if err != nil {
+		return opError(op, path, err)
+	}
+	if _, err := os.Lstat(name); err == nil {
+		if err := l.settle(name); err != nil {
+			return opError(op, path, err)
+		}
+		return opError(op, path, fs.ErrExist)
+	}
+	return l.put(ctx, op, path, data, l.publish)
 }
 
 // put writes a temporary file and hands it to finish, which gives it its name.

@@ -64,19 +64,26 @@ func Open(path string) (*Ledger, error) {
 
 // prepare checks the version, or writes it into a new file.
 func (l *Ledger) prepare() error {
-	return l.db.Update(func(tx *bbolt.Tx) error {
+	isNew := false
+	err := l.db.View(func(tx *bbolt.Tx) error { // a full disk does not keep an old one from being opened
 		meta := tx.Bucket(metaKey)
-		if meta == nil {
-			var err error
-			if meta, err = tx.CreateBucket(metaKey); err != nil {
-				return err
-			}
-			return meta.Put(versionKey, []byte(fileVersion))
+		if isNew = meta == nil; isNew {
+			return nil
 		}
 		if v := string(meta.Get(versionKey)); v != fileVersion {
 			return fmt.Errorf("the file has version %q, this program reads %q", v, fileVersion)
 		}
 		return nil
+	})
+	if err != nil || !isNew {
+		return err
+	}
+	return l.db.Update(func(tx *bbolt.Tx) error {
+		meta, err := tx.CreateBucket(metaKey)
+		if err != nil {
+			return err
+		}
+		return meta.Put(versionKey, []byte(fileVersion))
 	})
 }
 

@@ -3,6 +3,7 @@ package table
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -54,7 +55,7 @@ func (h *house) start(o Options) *life {
 	if l.cat, err = catalog.Open(h.dir+"/catalog.db", catalog.Options{}); err != nil {
 		h.t.Fatal(err)
 	}
-	if l.log, err = wal.Open(wal.Options{Dir: h.dir + "/wal", SegmentBytes: 256 << 10, MaxEntryBytes: 64 << 10}); err != nil {
+	if l.log, err = wal.Open(wal.Options{Dir: h.dir + "/wal", SegmentBytes: 256 << 10, MaxEntryBytes: 64 << 10, Logger: slog.New(slog.DiscardHandler)}); err != nil {
 		h.t.Fatal(err)
 	}
 	tables := NewTables(h.store, "test", time.Now)

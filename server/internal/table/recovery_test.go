@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,7 +193,7 @@ func TestRecovery_MoreThanOneCommitOfMemory(t *testing.T) {
 		a.durable(a.open(tName), i*100, 100)
 	}
 	a.crash()
-	b := h.start(Options{CommitInterval: time.Hour, CommitBytes: 8 << 10})
+	b := h.start(Options{CommitInterval: time.Hour, CommitBytes: 8 << 10, MemoryBytes: 32 << 10})
 	b.stop()
 	h.want(tName, 4000)
 	if v := h.versions(tName); v < 3 {
@@ -293,7 +294,7 @@ func TestRecovery_ATableThatCannotCommitDoesNotHoldUpTheStart(t *testing.T) {
 		}
 		return nil, nil
 	})
-	b := h.start(Options{CommitInterval: time.Hour, CommitBytes: 8 << 10, CommitTimeout: 10 * time.Millisecond})
+	b := h.start(Options{CommitInterval: time.Hour, CommitBytes: 8 << 10, CommitTimeout: 10 * time.Millisecond, MemoryBytes: 32 << 10})
 	if _, err := b.set.Open(t.Context(), tName); !errors.Is(err, ErrBroken) {
 		t.Errorf("opening the table: %v", err)
 	}
@@ -304,6 +305,37 @@ func TestRecovery_ATableThatCannotCommitDoesNotHoldUpTheStart(t *testing.T) {
 	h.store = h.lake
 	h.start(never).stop()
 	h.want(tName, 4000)
+}
+
+// The lake is away for a moment while the log is replayed: the table is opened when it is back, and not refused until the next
+// start.
+func TestRecovery_LakeThatIsAwayForAMoment(t *testing.T) {
+	h := newHouse(t)
+	a := h.start(never)
+	a.sql("CREATE TABLE main.default.t (id BIGINT)")
+	a.durable(a.open(tName), 0, 5)
+	a.flush(a.open(tName))
+	a.durable(a.open(tName), 5, 5)
+	a.crash()
+
+	var left atomic.Int64
+	h.store = lake.Faulty(h.lake, func(op lake.Op) (error, error) {
+		if left.Add(-1) >= 0 {
+			return errors.New("no answer"), nil
+		}
+		return nil, nil
+	})
+	for n := range int64(3) {
+		left.Store(n)
+		b := h.start(never)
+		if _, err := b.set.Open(t.Context(), tName); err != nil {
+			t.Errorf("after %d failures: %v", n, err)
+		}
+		b.crash()
+	}
+	left.Store(0)
+	h.start(never).stop()
+	h.want(tName, 10)
 }
 
 func TestEntry_GoldenBytes(t *testing.T) {

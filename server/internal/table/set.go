@@ -265,8 +265,29 @@ func (s *Set) Recover(ctx context.Context) error {
 	return nil
 }
 
+// openPatiently opens a table whose rows are in the log. What may pass, such as a lake that does not answer, is tried again for
+// as long as one try to commit may take: a table that is refused here stays so until the next start.
+func (s *Set) openPatiently(ctx context.Context, info catalog.Table) (*Table, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.CommitTimeout)
+	defer cancel()
+	for failures := 1; ; failures++ {
+		t, err := s.openInfo(ctx, info)
+		if err == nil || permanent(err) || errors.Is(err, ErrDropped) || errors.Is(err, ErrBroken) || errors.Is(err, ErrClosed) {
+			return t, err
+		}
+		s.opts.Logger.Warn("table cannot be opened to replay its rows, and will be tried again",
+			"table", info.Name.String(), "err", err, "failures", failures, "pause", backoff(failures))
+		select {
+		case <-time.After(backoff(failures)):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// replay takes one entry of the log.
 func (s *Set) replay(ctx context.Context, info catalog.Table, entry wal.Entry) (rows int, err error) {
-	t, err := s.openInfo(ctx, info)
+	t, err := s.openPatiently(ctx, info)
 	if err != nil {
 		return 0, err
 	}
@@ -279,7 +300,6 @@ func (s *Set) replay(ctx context.Context, info catalog.Table, entry wal.Entry) (
 	if done && e.mark.producer != "" && entry.Seq > t.saved && t.take(&e.mark, entry.Seq) {
 		t.pending.moved(e.mark.producer, e.mark.position(s.now())) // the last commit did not come so far
 	}
-	full := t.pending.bytes >= t.set.opts.CommitBytes
 	t.mu.Unlock()
 	if done {
 		return 0, nil
@@ -288,14 +308,10 @@ func (s *Set) replay(ctx context.Context, info catalog.Table, entry wal.Entry) (
 	if err != nil {
 		return 0, fmt.Errorf("log sequence %d: %w", entry.Seq, err)
 	}
-	// A table that cannot commit must not keep the others from being served.
-	ctx, cancel := context.WithTimeout(ctx, 2*s.opts.CommitTimeout)
+	// What is more than the memory budget waits for commits. A table that cannot commit must not keep the others from being
+	// served.
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*s.opts.CommitTimeout, errors.New("it cannot commit, and its rows do not fit into memory"))
 	defer cancel()
-	if full {
-		if err := t.Flush(ctx); err != nil {
-			return 0, err
-		}
-	}
 	size, err := t.reserve(ctx, c)
 	if err != nil {
 		return 0, err
