@@ -33,6 +33,7 @@ crash: ## seeded crashes of the log and of the whole path to the tables: make cr
 	@mkdir -p $(BIN)
 	go test -count 1 -timeout 0 -v -run '^TestCrash_NothingKnownIsEverLost$$' ./server/internal/wal -wal.crashes $(RUNS) -wal.seed $(SEED) | tee $(BIN)/crash.log
 	go test -count 1 -timeout 0 -v -run '^TestCrash_EveryStepOfLogAndTable$$' ./server/internal/table -table.crashes $(RUNS) -table.seed $(SEED) | tee -a $(BIN)/crash.log
+	go test -count 1 -timeout 0 -run '^TestCrash_LocalAtEveryStep$$' ./server/internal/lake -lake.crashes $(RUNS) -lake.seed $(SEED)
 	@sed -n -E 's/.* ([0-9]+ runs, [0-9]+ known, 0 lost)$$/log alone: \1/p; /^[0-9]+ runs, .* 0 doubled$$/p' $(BIN)/crash.log
 
 # BLACKBOX has further flags, such as BLACKBOX='-producers=false -rate 0'; go run ./server/internal/blackbox -h lists them.

@@ -28,10 +28,13 @@ BINARY; JSON for arrays, maps and structs. An empty cell is NULL.
 Without an endpoint, the server of the data directory is used when one is running. Credentials are those of a principal
 that may write the table; give the secret in the environment, where other users do not see it.
 
-A load that ends early tells how many records are durable, and the --skip with which it goes on.`,
+A load that ends early tells how many records are durable, and the --skip with which it goes on. With --producer the server
+keeps that: the same command goes on where it was, and no record is there twice, whatever was cut off. The inputs must have
+the same records in the same order each time; new ones may follow.`,
 		Example: "  zerobus ingest --table main.default.flights flights-2001.ndjson.gz flights-2002.ndjson.gz\n" +
 			"  zerobus ingest --table main.default.air_quality --csv-comma ';' readings.csv\n" +
-			"  producer | zerobus ingest --table main.default.events -",
+			"  zerobus ingest --table main.default.events --producer host7:app.log /var/log/app.log\n" +
+			"  generator | zerobus ingest --table main.default.events -",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return &usageError{"no input: name files, or - for standard input"}
@@ -52,6 +55,7 @@ A load that ends early tells how many records are durable, and the --skip with w
 	format := f.String("format", "auto", "auto, ndjson or csv; auto is csv for .csv and .csv.gz, else ndjson")
 	comma := f.String("csv-comma", ",", "separator of CSV cells, one character or tab")
 	skip := f.Int64("skip", 0, "records to pass over at the start")
+	producer := f.String("producer", "", "name of these inputs, for which the server keeps how far they are")
 	inflight := f.Int("max-inflight", zerobus.DefaultStreamSettings().MaxInflightRecords, "records that may be sent and not acknowledged")
 	batch := f.Int("max-batch-records", 0, "records in one message at most (default no limit)")
 	cmd.RunE = command(func(cmd *cobra.Command, args []string) error {
@@ -60,6 +64,9 @@ A load that ends early tells how many records are durable, and the --skip with w
 		}
 		if *skip < 0 || *inflight < 1 || *batch < 0 {
 			return &usageError{"--skip and --max-batch-records are at least 0, --max-inflight at least 1"}
+		}
+		if *producer != "" && cmd.Flags().Changed("skip") {
+			return &usageError{"--producer and --skip exclude each other: with a producer the server says where to go on"}
 		}
 		separator, err := parseComma(*comma)
 		if err != nil {
@@ -75,7 +82,7 @@ A load that ends early tells how many records are durable, and the --skip with w
 			return err
 		}
 		return ingest(cmd, *asJSON, &loader{
-			target: t, inputs: inputs, stdin: cmd.InOrStdin(), comma: separator, skip: *skip,
+			target: t, inputs: inputs, stdin: cmd.InOrStdin(), comma: separator, skip: *skip, producer: *producer,
 			options: []zerobus.StreamOption{zerobus.WithMaxInflightRecords(*inflight), zerobus.WithMaxBatchRecords(*batch)},
 			meter:   newMeter(totalSize(inputs)),
 		})

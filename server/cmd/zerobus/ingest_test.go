@@ -273,6 +273,48 @@ func TestIngest_BadLineInTheMiddle(t *testing.T) {
 	w.wantIDs(n)
 }
 
+// With a producer the same command goes on by itself: after a bad line that was mended, and when there is more at the end.
+func TestIngest_Producer(t *testing.T) {
+	w := newIngestTest(t, eventColumns, "")
+	const n, bad = 5000, 3333
+	text := events(0, n)
+	lines := strings.SplitAfter(text, "\n")
+	lines[bad] = strings.Replace(lines[bad], `"text"`, `"txet"`, 1)
+	file := writeFile(t, "a.ndjson", []byte(strings.Join(lines, "")))
+	args := []string{"--producer", "host7:a.ndjson", file}
+	_, errw := w.ingest(1, "", args...)
+	if !strings.HasSuffix(errw, "3,333 records are durable; fix the line and go on with the same command\n") {
+		t.Errorf("error %q", errw)
+	}
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct{ text, want string }{
+		{text, "1,667 records (3,333 skipped), "},
+		{text, "0 records (5,000 skipped), "},
+		{text + events(n, 10), "10 records (5,000 skipped), "},
+	} {
+		write(tt.text)
+		if out, _ := w.ingest(0, "", args...); !strings.HasPrefix(out, tt.want) {
+			t.Errorf("summary %q, want %q", out, tt.want)
+		}
+	}
+	w.wantIDs(n + 10)
+
+	write(events(0, 3))
+	if _, errw := w.ingest(1, "", args...); !strings.Contains(errw, "the table has 5,010 of its records, and the inputs have only 3") {
+		t.Errorf("error %q", errw)
+	}
+	if _, errw := w.ingest(2, "", "--skip", "0", "--producer", "p", file); !strings.Contains(errw, "exclude each other") {
+		t.Errorf("error %q", errw)
+	}
+	if _, errw := w.ingest(1, "", "--producer", "white space", file); !strings.Contains(errw, "ProducerID") {
+		t.Errorf("error %q", errw)
+	}
+}
+
 func TestIngest_Interrupted(t *testing.T) {
 	w := newIngestTest(t, eventColumns, "")
 	stdin, producer := io.Pipe()

@@ -23,17 +23,19 @@ const publishEvery = 1<<10 - 1
 // loader sends the records of inputs to a table, in order, through one stream.
 //
 // Records have numbers, from 0, over all inputs. Those below skip are passed over; the others have the stream's offsets
-// 0, 1, 2, …. So skip and the count of acknowledged records are the number of the first record that is not durable.
+// 0, 1, 2, …. So skip and the count of acknowledged records are the number of the first record that is not durable. For a
+// producer the server says how many to skip, and these numbers are the ones that it keeps.
 type loader struct {
-	sdk     *zerobus.SDK
-	target  *target
-	inputs  []input
-	stdin   io.Reader
-	columns []schema.Field // of the table; for CSV only
-	comma   rune
-	skip    int64
-	options []zerobus.StreamOption
-	meter   *meter
+	sdk      *zerobus.SDK
+	target   *target
+	inputs   []input
+	stdin    io.Reader
+	columns  []schema.Field // of the table; for CSV only
+	comma    rune
+	skip     int64
+	producer string
+	options  []zerobus.StreamOption
+	meter    *meter
 
 	next   int64 // the number of the record that is read next
 	bytes  int64 // of the records that were sent
@@ -46,6 +48,7 @@ type stopped struct {
 	cause   string
 	durable int64 // records of this run that were acknowledged
 	skipped int64
+	again   bool // the same command goes on by itself
 }
 
 func (e *stopped) resume() int64 { return e.skipped + e.durable }
@@ -63,7 +66,11 @@ func (e *stopped) Error() string {
 	if e.place != "" {
 		b.WriteString("fix the line and ")
 	}
-	fmt.Fprintf(&b, "go on with --skip %d", e.resume())
+	if e.again {
+		b.WriteString("go on with the same command")
+	} else {
+		fmt.Fprintf(&b, "go on with --skip %d", e.resume())
+	}
 	return b.String()
 }
 
@@ -72,7 +79,7 @@ func (l *loader) run(ctx context.Context) error {
 	// Reading ends with the command, and with the stream when that fails while nothing comes in.
 	reading, endReading := context.WithCancel(ctx)
 	defer endReading()
-	stream, err := l.open(ctx, zerobus.WithAckCallback(func(a zerobus.AckInfo) {
+	stream, position, err := l.open(ctx, zerobus.WithAckCallback(func(a zerobus.AckInfo) {
 		if a.Err != nil {
 			endReading()
 			return
@@ -81,6 +88,9 @@ func (l *loader) run(ctx context.Context) error {
 	}))
 	if err != nil {
 		return err
+	}
+	if l.producer != "" {
+		l.skip = position
 	}
 	l.meter.watch(stream)
 	why := l.feed(reading, stream)
@@ -99,6 +109,9 @@ func (l *loader) run(ctx context.Context) error {
 	failure := stream.Err()
 	switch {
 	case failure == nil && closed == nil && why == nil:
+		if l.next < l.skip && l.producer != "" {
+			return fmt.Errorf("producer %s: the table has %s of its records, and the inputs have only %s: are they others?", l.producer, count(l.skip), count(l.next))
+		}
 		if l.next < l.skip {
 			return fmt.Errorf("--skip %d: there are only %d records", l.skip, l.next)
 		}
@@ -122,12 +135,22 @@ func (l *loader) run(ctx context.Context) error {
 var errInterrupted = errors.New("interrupted")
 
 func (l *loader) stop(place string, cause error, acked int64) error {
-	return &stopped{place: place, cause: plainText(cause), durable: acked, skipped: l.skip}
+	return &stopped{place: place, cause: plainText(cause), durable: acked, skipped: l.skip, again: l.producer != ""}
 }
 
-func (l *loader) open(ctx context.Context, more ...zerobus.StreamOption) (*zerobus.Stream, error) {
+// open opens a stream. For a producer, position is how many of its records are durable.
+func (l *loader) open(ctx context.Context, more ...zerobus.StreamOption) (s *zerobus.Stream, position int64, err error) {
 	opts := append(append([]zerobus.StreamOption{}, l.options...), more...)
-	return l.sdk.CreateStream(ctx, zerobus.Table(l.target.table), l.target.creds, opts...)
+	table := zerobus.Table(l.target.table)
+	if l.producer == "" {
+		s, err = l.sdk.CreateStream(ctx, table, l.target.creds, opts...)
+		return s, 0, err
+	}
+	s, at, err := l.sdk.Resume(ctx, l.producer, table, l.target.creds, opts...)
+	if err == nil && !at.ExactlyOnce {
+		err = errors.Join(errors.New("the server keeps no positions of producers: load without --producer, and go on with --skip where it ends early"), s.Close(ctx))
+	}
+	return s, at.Records, err
 }
 
 // feed sends all inputs. The error says why it ended early.
@@ -221,7 +244,7 @@ func refused(err error) bool {
 // It is convicted alone: a server may refuse before it acknowledges what came earlier.
 func (l *loader) blame(ctx context.Context, failure error, recs []zerobus.Record, acked int64) error {
 	for _, alone := range []bool{false, true} {
-		taken, refusal, err := l.oneByOne(ctx, recs, alone)
+		taken, refusal, err := l.oneByOne(ctx, l.skip+acked, recs, alone)
 		acked += int64(taken)
 		recs = recs[taken:]
 		l.meter.acked.Store(acked)
@@ -242,13 +265,17 @@ func (l *loader) blame(ctx context.Context, failure error, recs []zerobus.Record
 
 // oneByOne sends records, one a message, and tells how many were acknowledged. After a refusal, or another error, that is not
 // all of them. With alone, each is sent when the one before it is acknowledged.
-func (l *loader) oneByOne(ctx context.Context, recs []zerobus.Record, alone bool) (taken int, refusal, err error) {
-	stream, err := l.open(ctx, zerobus.WithMaxBatchRecords(1))
+// first is the number of the first one.
+func (l *loader) oneByOne(ctx context.Context, first int64, recs []zerobus.Record, alone bool) (taken int, refusal, err error) {
+	stream, position, err := l.open(ctx, zerobus.WithMaxBatchRecords(1))
 	if err != nil {
 		return 0, nil, err
 	}
 	sent := 0
-	for _, rec := range recs {
+	if l.producer != "" { // some may be durable though nobody could say so
+		sent = int(min(max(0, position-first), int64(len(recs))))
+	}
+	for _, rec := range recs[sent:] {
 		if _, err = stream.Ingest(ctx, rec); err != nil {
 			break
 		}
