@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/zerobus-go/zerobus/internal/conn"
@@ -85,6 +84,7 @@ const (
 	headerProducerTry     = headerProducerPrefix + "try"
 	headerProducerFirst   = headerProducerPrefix + "first"
 	headerProducerNext    = headerProducerPrefix + "next"
+	headerProducerTaken   = headerProducerPrefix + "taken" // a trailer
 )
 
 // session is what the connections of one stream have in common, and those of the streams that were recreated from it, one
@@ -232,7 +232,8 @@ func (h host) settleAnswer(first bool) (durable int, silent bool) {
 // ousted marks the end of a connection that the server ended for another stream of the producer.
 func (h host) ousted(f *recovery.Failure) {
 	p := &h.producer
-	if p.named && (p.answered || !f.Opened) && recovery.Code(f.Err) == codes.Aborted {
+	var ended *conn.Ended
+	if p.named && errors.As(f.Err, &ended) && len(ended.Trailer.Get(headerProducerTaken)) > 0 {
 		f.Err = recovery.Permanent(fmt.Errorf("%w: %w", ErrProducerTaken, f.Err))
 	}
 	p.named = false

@@ -2,6 +2,7 @@ package zerobustest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -118,6 +119,9 @@ func (s *Server) serve(k *socket, stream grpc.ServerStream) error {
 		c.end(status.FromContextError(c.ctx.Err()).Err())
 	}
 	err := c.verdict
+	if errors.As(err, new(*taken)) {
+		stream.SetTrailer(metadata.Pairs(producerTaken, "1"))
+	}
 
 	s.mu.Lock()
 	c.done, c.err = true, err

@@ -19,6 +19,7 @@ const (
 	producerTry     = "x-zerobus-producer-try"
 	producerFirst   = "x-zerobus-producer-first"
 	producerNext    = "x-zerobus-producer-next"
+	producerTaken   = "x-zerobus-producer-taken"
 )
 
 var (
@@ -30,10 +31,20 @@ type producerKey struct{ table, id string }
 
 // producer is what the server knows of one. server.mu guards it.
 type producer struct {
-	position int64 // the number after the last durable record
-	last     string
+	position int64            // the number after the last durable record
+	last     string           // the session that had it last
 	tries    map[string]int64 // the highest of each session
 	conn     *Connection      // the last one; nil for none
+}
+
+// taken ends a connection because another one writes as its producer.
+type taken struct{ *status.Status }
+
+func (t *taken) Error() string              { return t.Err().Error() }
+func (t *taken) GRPCStatus() *status.Status { return t.Status }
+
+func takenf(format string, args ...any) error {
+	return &taken{status.Newf(codes.Aborted, format, args...)}
 }
 
 // WithoutProducers makes a server that does not know producers, as Databricks' service does not: it ignores their names, and
@@ -105,16 +116,16 @@ func (c *Connection) introduce() error {
 	for {
 		switch {
 		case try < p.tries[session]:
-			return status.Errorf(codes.Aborted, "try %d of producer %q is behind try %d", try, id, p.tries[session])
+			return takenf("try %d of producer %q is behind try %d", try, id, p.tries[session])
 		case continues && p.last != "" && p.last != session:
-			return status.Errorf(codes.Aborted, "another client has written as producer %q meanwhile", id)
+			return takenf("another client has written as producer %q meanwhile", id)
 		}
 		before := p.conn
 		if before == nil || before.done {
 			break
 		}
 		s.mu.Unlock()
-		before.end(status.Errorf(codes.Aborted, "another connection writes as producer %q", id))
+		before.end(takenf("another connection writes as producer %q", id))
 		<-before.ended // so that nothing of it becomes durable any more
 		s.mu.Lock()
 	}

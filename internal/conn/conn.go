@@ -45,6 +45,18 @@ func (e *ProtocolError) Error() string { return "protocol error: " + e.Err.Error
 // Unwrap returns what was wrong.
 func (e *ProtocolError) Unwrap() error { return e.Err }
 
+// Ended is the end of a stream by the server, with what it had to say beside the status.
+type Ended struct {
+	Err     error // has a gRPC status
+	Trailer metadata.MD
+}
+
+// Error is that of the status.
+func (e *Ended) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error with the status.
+func (e *Ended) Unwrap() error { return e.Err }
+
 // Message is one request to send: a batch body, or a single record without framing.
 type Message struct {
 	Offset   int64 // on the wire
@@ -176,7 +188,7 @@ func (c *Conn) handshake() error {
 		if err == io.EOF {
 			return fmt.Errorf("no response to create_stream: %w", ErrEnded)
 		}
-		return err
+		return c.status(err)
 	}
 	resp, err := wire.ParseResponse(in.Bytes)
 	switch {
@@ -200,6 +212,14 @@ func (c *Conn) handshake() error {
 	return c.cfg.Check(md)
 }
 
+// status adds the trailer, where there is one, to an error of RecvMsg.
+func (c *Conn) status(err error) error {
+	if md := c.stream.Trailer(); err != io.EOF && len(md) > 0 {
+		return &Ended{Err: err, Trailer: md}
+	}
+	return err
+}
+
 // late says what the handshake was waiting for when its time was over.
 func (c *Conn) late(cause error) error {
 	if c.stream == nil {
@@ -218,7 +238,7 @@ func (c *Conn) Gen() uint64 { return c.cfg.Gen }
 func (c *Conn) Done() <-chan struct{} { return c.ended }
 
 // Err returns why the connection ended. It is good after Done: ErrEnded, ErrRotated, ErrFinished, a [*ProtocolError],
-// an error with a gRPC status, or the cause given to Abort.
+// an error with a gRPC status, which is an [*Ended] if there was a trailer, or the cause given to Abort.
 func (c *Conn) Err() error { return c.err }
 
 // Wake says that the owner has something to send, and ends a pause. It never blocks.
@@ -366,7 +386,7 @@ func (c *Conn) receive() error {
 	var in wire.Incoming
 	for {
 		if err := c.stream.RecvMsg(&in); err != nil {
-			return err
+			return c.status(err)
 		}
 		resp, err := wire.ParseResponse(in.Bytes)
 		if err != nil {

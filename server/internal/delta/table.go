@@ -64,7 +64,7 @@ func newTable(store lake.Store, opts Options) *Table {
 		store:  store,
 		engine: opts.EngineInfo,
 		now:    opts.Now,
-		log:    opts.Logger.With("table", store.URL()),
+		log:    opts.Logger.With("location", store.URL()),
 		newID:  uuid.NewString,
 		pause:  pause,
 		turn:   make(chan struct{}, 1),

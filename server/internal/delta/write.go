@@ -62,7 +62,7 @@ func (t *Table) write(ctx context.Context, version int64, body []byte) (won bool
 		case errors.Is(getErr, fs.ErrNotExist) && errors.Is(putErr, fs.ErrPermission):
 			return false, fmt.Errorf("write version %d: %w", version, putErr) // will not get better by waiting
 		}
-		t.log.WarnContext(ctx, "commit not confirmed, trying again", "version", version, "attempt", attempt, "error", putErr)
+		t.log.WarnContext(ctx, "commit not confirmed, trying again", "version", version, "attempt", attempt, "err", putErr)
 		if t.pause(ctx, attempt) != nil {
 			return false, fmt.Errorf("write version %d: %w: %w", version, ErrUndecided, errors.Join(context.Cause(ctx), putErr))
 		}

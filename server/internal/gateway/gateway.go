@@ -49,6 +49,9 @@ type Gateway struct {
 	gate *admission.Gate
 	opts Options
 
+	counters counters
+	made     time.Time
+
 	mu       sync.Mutex // guards the following
 	draining bool
 	streams  map[*stream]struct{}
@@ -57,7 +60,7 @@ type Gateway struct {
 
 // New makes a gateway behind a gate.
 func New(gate *admission.Gate, o Options) *Gateway {
-	return &Gateway{gate: gate, opts: o.withDefaults(), streams: map[*stream]struct{}{}, idle: make(chan struct{})}
+	return &Gateway{gate: gate, opts: o.withDefaults(), made: time.Now(), streams: map[*stream]struct{}{}, idle: make(chan struct{})}
 }
 
 // slack is what a request may be larger than its payload limit before gRPC itself refuses it with RESOURCE_EXHAUSTED and no

@@ -271,9 +271,9 @@ type holdingLog struct {
 	held    []func()
 }
 
-func (l *holdingLog) Append(ctx context.Context, id wal.TableID, payload []byte, done func(uint64, error)) error {
+func (l *holdingLog) Append(ctx context.Context, chain *wal.Chain, id wal.TableID, payload []byte, done func(uint64, error)) error {
 	rows := rowsOf(payload)
-	return l.Log.Append(ctx, id, payload, func(seq uint64, err error) {
+	return l.Log.Append(ctx, chain, id, payload, func(seq uint64, err error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if err == nil {
@@ -291,7 +291,7 @@ func (l *holdingLog) Append(ctx context.Context, id wal.TableID, payload []byte,
 func rowsOf(payload []byte) int64 {
 	b := payload[8:]
 	if b[0] == 2 {
-		b = b[2+int(b[1])+40:]
+		b = b[2+int(b[1])+24:]
 	}
 	c, err := column.Decode(b)
 	if err != nil {

@@ -22,6 +22,9 @@ const (
 	nextHeader     = "x-zerobus-producer-next" // of the response
 )
 
+// takenHeader is a trailer: the stream ended because another one writes as its producer.
+const takenHeader = "x-zerobus-producer-taken"
+
 // maxNumber bounds the numbers of records, so that sums of them are numbers.
 const maxNumber = math.MaxInt64 / 2
 
@@ -45,8 +48,8 @@ func claim(md metadata.MD) (c table.Claim, ok bool, err error) {
 	}
 	session := uuid.New()
 	if v := first(md, sessionHeader); v != "" {
-		if session, err = uuid.Parse(v); err != nil || len(v) != 36 {
-			return c, false, malformed(sessionHeader, "a UUID")
+		if session, err = uuid.Parse(v); err != nil || session.String() != v {
+			return c, false, malformed(sessionHeader, "a UUID in lower case")
 		}
 	}
 	c.Session = session

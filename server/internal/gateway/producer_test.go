@@ -193,10 +193,14 @@ func TestProducer_Malformed(t *testing.T) {
 		c.acked(0)
 		c.batch(1, 5, 1)
 		c.endsWith(codes.InvalidArgument, "first_record is 5")
-		for _, n := range []int64{-1, maxNumber + 1} {
+		for _, n := range []int64{-1, maxNumber + 1, maxNumber} {
 			c, _ = d.openAs(named("p"))
 			c.send(append(wire.AppendSinglePrefix(wire.AppendFirstRecord(nil, n), 0, wire.JSON, len(good)), good...))
-			c.endsWith(codes.InvalidArgument, "first_record is ")
+			want := "first_record is "
+			if n == maxNumber {
+				want = "the numbers of the records go beyond"
+			}
+			c.endsWith(codes.InvalidArgument, want)
 		}
 		c, _ = d.openAs(nil)
 		c.batch(0, 5, 1)

@@ -39,7 +39,9 @@ type stream struct {
 	decoder decode.Decoder
 	kind    wire.RecordType
 	numbers numbers
+	chain   wal.Chain
 
+	opened   bool // the handler's: the handshake is done
 	progress *progress
 	created  chan error         // the handshake's result; capacity 1
 	leave    chan time.Duration // from the gateway to the handler: the client is to leave so soon; capacity 1
@@ -47,7 +49,9 @@ type stream struct {
 }
 
 // serve runs one stream. Its return value is the stream's status.
-func (g *Gateway) serve(ss grpc.ServerStream) error {
+func (g *Gateway) serve(ss grpc.ServerStream) (err error) {
+	var s *stream
+	defer func() { g.counters.over(s != nil && s.opened, err) }()
 	md, _ := metadata.FromIncomingContext(ss.Context())
 	claims, err := g.gate.Authenticate(first(md, "authorization"))
 	if err != nil {
@@ -62,7 +66,7 @@ func (g *Gateway) serve(ss grpc.ServerStream) error {
 	if err != nil {
 		return trouble(err, "")
 	}
-	s := &stream{
+	s = &stream{
 		g: g, ss: ss, id: id.String(), claims: claims, header: first(md, tableHeader),
 		progress: newProgress(), created: make(chan error, 1),
 		leave: make(chan time.Duration, 1), signal: make(chan time.Duration, 1),
@@ -79,8 +83,11 @@ func (g *Gateway) serve(ss grpc.ServerStream) error {
 	// The receiver ends when RecvMsg fails, at the latest when this handler returns and gRPC cancels the stream.
 	go s.receive(md)
 	opened, err := s.handle()
+	if status.Code(err) == codes.Aborted { // nothing else ends so
+		ss.SetTrailer(metadata.Pairs(takenHeader, "1"))
+	}
 	durable, _, _ := s.progress.look()
-	s.log.Info("stream closed", "table", opened, "requests", durable, "took", time.Since(start), "code", status.Code(err), "err", err)
+	s.log.Info("stream closed", "table", opened, "requests", durable, "took", time.Since(start), "code", status.Code(err).String(), "err", err)
 	return err
 }
 
@@ -108,6 +115,8 @@ func (s *stream) handle() (opened string, err error) {
 	case <-s.ss.Context().Done():
 		return "", status.FromContextError(s.ss.Context().Err()).Err()
 	}
+	s.opened = true
+	s.g.counters.opened.Add(1)
 	return s.name, s.live()
 }
 
@@ -263,8 +272,8 @@ func (s *stream) records() error {
 // errEnded stops the receiver of a stream whose end is decided; it is nobody's verdict.
 var errEnded = errors.New("the stream has ended")
 
-// take checks one request, decodes its records and hands them to the table: all of them or none.
-func (s *stream) take(b []byte, req *wire.Request, offset int64) error {
+// check reads one request, all but its records.
+func (s *stream) check(b []byte, req *wire.Request, offset int64) error {
 	if err := wire.ParseRequest(b, req); err != nil {
 		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: the request cannot be read: %v.", s.name, offset, err)
 	}
@@ -280,21 +289,35 @@ func (s *stream) take(b []byte, req *wire.Request, offset int64) error {
 	case len(req.Body) > s.g.opts.MaxRequestBytes:
 		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: the request has %d bytes of records, more than the limit of %d.", s.name, offset, len(req.Body), s.g.opts.MaxRequestBytes)
 	}
+	return nil
+}
+
+// take checks one request, decodes its records and hands them to the table: all of them or none.
+func (s *stream) take(b []byte, req *wire.Request, offset int64) error {
+	counters, received := &s.g.counters, s.g.clock()
+	if err := s.check(b, req, offset); err != nil {
+		counters.refused[RefusedRequest].Add(1)
+		return err
+	}
 	first, repeats, err := s.number(req, offset)
 	if err != nil {
+		counters.refused[RefusedRequest].Add(1)
 		return err
 	}
 	c := s.table.Chunk()
 	skipped, err := s.decode(c, req, offset, repeats)
 	if err != nil {
+		counters.refused[RefusedRecord].Add(1)
 		s.table.Recycle(c)
 		return err
 	}
+	counters.taken(c.Rows, skipped, len(req.Body))
 	if !s.progress.append() {
 		s.table.Recycle(c)
 		return errEnded
 	}
-	if err := s.append(c, first+skipped); err != nil {
+	if err := s.append(c, first+skipped, offset, received); err != nil {
+		counters.refuse(err)
 		s.progress.undo()
 		s.table.Recycle(c)
 		s.logTrouble("records not taken", err)
@@ -304,14 +327,19 @@ func (s *stream) take(b []byte, req *wire.Request, offset int64) error {
 }
 
 // append hands the rows to the table. first is the number of the first one, if they are a producer's.
-func (s *stream) append(c *column.Chunk, first int64) error {
+func (s *stream) append(c *column.Chunk, first, offset int64, received time.Duration) error {
 	n := &s.numbers
+	rows := c.Rows // the chunk is not ours when they are durable
+	settled := func(err error) { s.settled(err, rows, received) }
 	if n.lease == nil {
-		return s.table.Append(s.ss.Context(), c, s.settled)
+		return s.table.Append(s.ss.Context(), &s.chain, c, settled)
+	}
+	if first > maxNumber-int64(c.Rows) {
+		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: the numbers of the records go beyond %d.", s.name, offset, int64(maxNumber))
 	}
 	n.next, n.begun = first+int64(c.Rows), true
 	if c.Rows > 0 {
-		return n.lease.Append(s.ss.Context(), first, c, s.settled)
+		return n.lease.Append(first, c, settled)
 	}
 	// All of it is durable already. So is whatever came before: numbers rise along a stream.
 	s.table.Recycle(c)
@@ -320,8 +348,12 @@ func (s *stream) append(c *column.Chunk, first int64) error {
 }
 
 // settled runs on the log's goroutine.
-func (s *stream) settled(err error) {
-	if err != nil {
+func (s *stream) settled(err error, rows int, received time.Duration) {
+	if err == nil {
+		s.g.counters.durable.Add(int64(rows))
+		s.g.counters.ackTime.Observe(s.g.clock() - received)
+	} else {
+		s.g.counters.refuse(err)
 		s.logTrouble("records not durable", err)
 		err = trouble(err, s.name)
 	}

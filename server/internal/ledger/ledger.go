@@ -5,7 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -28,16 +31,16 @@ type Mark struct {
 type Table struct {
 	UpTo      Mark
 	Positions map[string]Position // by producer id
-	SweepFrom *Mark               // nil: there are no orphans
+	Orphans   []string            // data files that no commit names
 }
 
-// The file: a bucket for each table, named by the 16 bytes of its id; in it upTo, sweepFrom and the bucket of positions.
+// The file: a bucket for each table, named by the 16 bytes of its id; in it upTo, orphans and the bucket of positions.
 var (
 	metaKey      = []byte("meta") // a bucket with the version; no table id has four bytes
 	versionKey   = []byte("version")
 	positionsKey = []byte("positions")
 	upToKey      = []byte("upTo")
-	sweepKey     = []byte("sweepFrom")
+	orphansKey   = []byte("orphans") // names, each with a line feed
 )
 
 const (
@@ -51,15 +54,30 @@ type Ledger struct{ db *bbolt.DB }
 
 // Open opens the file, or makes it, readable by its owner only. Another process that has it open is an error after a second.
 func Open(path string) (*Ledger, error) {
+	_, statErr := os.Stat(path)
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout})
 	if err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w", path, err)
 	}
 	l := &Ledger{db}
-	if err := errors.Join(os.Chmod(path, 0o600), l.prepare()); err != nil {
+	err = errors.Join(os.Chmod(path, 0o600), l.prepare())
+	if err == nil && errors.Is(statErr, fs.ErrNotExist) {
+		err = syncDir(filepath.Dir(path)) // a file that vanishes with its name would take the positions with it
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open ledger %s: %w", path, err), db.Close())
 	}
 	return l, nil
+}
+
+// syncDir makes a name in a directory durable, where directories can be synced.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	_ = d.Sync() // Windows and some network file systems cannot, and have nothing else to offer
+	return d.Close()
 }
 
 // prepare checks the version, or writes it into a new file.
@@ -102,12 +120,8 @@ func (l *Ledger) Load(id [16]byte) (t Table, err error) {
 				return err
 			}
 		}
-		if v := b.Get(sweepKey); v != nil {
-			m, err := readMark(v)
-			if err != nil {
-				return err
-			}
-			t.SweepFrom = &m
+		for name := range strings.Lines(string(b.Get(orphansKey))) {
+			t.Orphans = append(t.Orphans, strings.TrimSuffix(name, "\n"))
 		}
 		positions := b.Bucket(positionsKey)
 		if positions == nil {
@@ -161,13 +175,13 @@ func (l *Ledger) Remove(id [16]byte, producers ...string) error {
 	})
 }
 
-// SetSweep keeps that files of entries above the place may be orphans; nil: there are none any more.
-func (l *Ledger) SetSweep(id [16]byte, from *Mark) error {
+// SetOrphans keeps the names of data files that no commit names, in place of those before.
+func (l *Ledger) SetOrphans(id [16]byte, names []string) error {
 	return l.change(id, func(b *bbolt.Bucket) error {
-		if from == nil {
-			return b.Delete(sweepKey)
+		if len(names) == 0 {
+			return b.Delete(orphansKey)
 		}
-		return b.Put(sweepKey, from.append(nil))
+		return b.Put(orphansKey, []byte(strings.Join(names, "\n")+"\n"))
 	})
 }
 

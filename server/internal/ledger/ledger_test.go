@@ -62,15 +62,15 @@ func TestLedger_KeepsWhatItWasTold(t *testing.T) {
 		must(t, l.Forget(a))
 		must(t, l.Forget(b))
 		must(t, l.Save(a, Mark{"log", 5}, map[string]Position{"one": one, "two": two}))
-		must(t, l.SetSweep(b, &Mark{"log", 9}))
+		must(t, l.SetOrphans(b, []string{"one", "two"}))
 	})
 	reopened(t, path, func(l *Ledger) {
 		want(t, l, a, Table{UpTo: Mark{"log", 5}, Positions: map[string]Position{"one": one, "two": two}})
-		want(t, l, b, Table{SweepFrom: &Mark{"log", 9}})
+		want(t, l, b, Table{Orphans: []string{"one", "two"}})
 		one.Next = 11
 		must(t, l.Save(a, Mark{"another log", 6}, map[string]Position{"one": one}))
 		must(t, l.Remove(a, "two", "nobody"))
-		must(t, l.SetSweep(b, nil))
+		must(t, l.SetOrphans(b, nil))
 	})
 	reopened(t, path, func(l *Ledger) {
 		want(t, l, a, Table{UpTo: Mark{"another log", 6}, Positions: map[string]Position{"one": one}})
@@ -112,9 +112,9 @@ func TestLedger_FaultsAreNamed(t *testing.T) {
 			t.Errorf("a second Open says %v", err)
 		}
 		must(t, l.Save(a, Mark{"log", 1}, map[string]Position{"one": {}}))
-		must(t, l.SetSweep(b, &Mark{"log", 1}))
+		must(t, l.Save(b, Mark{"log", 1}, nil))
 		must(t, l.db.Update(func(tx *bbolt.Tx) error {
-			if err := tx.Bucket(b[:]).Put(sweepKey, []byte("no mark")); err != nil {
+			if err := tx.Bucket(b[:]).Put(upToKey, []byte("no mark")); err != nil {
 				return err
 			}
 			return tx.Bucket(a[:]).Bucket(positionsKey).Put([]byte("one"), []byte("short"))

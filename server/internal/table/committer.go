@@ -127,6 +127,9 @@ func (t *Table) commit(ctx context.Context) error {
 	}
 	t.mu.Unlock()
 	if err != nil {
+		if ctx.Err() == nil {
+			t.set.counters.failures.Add(1)
+		}
 		return fmt.Errorf("table %s: log sequence %d: %w", t.info.Name, p.lastSeq, err)
 	}
 	t.set.wal.Trim(wal.TableID(t.info.ID), p.lastSeq)
@@ -141,21 +144,19 @@ func (t *Table) put(ctx context.Context, p *pending) error {
 		return nil
 	}
 	start := t.set.now()
-	a := delta.Append{AppID: t.set.appID, TxnVersion: int64(p.lastSeq), Rows: int64(p.rows), Base: t.base}
-	if len(p.chunks) > 0 {
-		// One file for all tries: a failed commit leaves nothing behind.
-		if p.file == nil {
-			var err error
-			if p.file, err = t.writeFile(ctx, p); err != nil {
-				return fmt.Errorf("%d rows: %w", p.rows, err)
-			}
+	// One file for all tries: a failed commit leaves nothing behind.
+	if p.file == nil {
+		var err error
+		if p.file, err = t.writeFile(ctx, p); err != nil {
+			return fmt.Errorf("%d rows: %w", p.rows, err)
 		}
-		a.Adds, a.Bytes = []delta.Add{*p.file}, p.file.Size
 	}
 	// Append tries again by itself until its ctx ends; then the committer logs and pauses.
 	try, cancel := context.WithTimeout(ctx, t.set.opts.CommitTimeout)
 	defer cancel()
-	version, err := t.delta.Append(try, a)
+	version, err := t.delta.Append(try, delta.Append{
+		AppID: t.set.appID, TxnVersion: int64(p.lastSeq), Adds: []delta.Add{*p.file}, Rows: int64(p.rows), Bytes: p.file.Size, Base: t.base,
+	})
 	switch {
 	case !errors.Is(err, delta.ErrAlreadyCommitted):
 	case p.undecided:
@@ -169,7 +170,8 @@ func (t *Table) put(ctx context.Context, p *pending) error {
 		p.undecided = p.undecided || errors.Is(err, delta.ErrUndecided)
 		return fmt.Errorf("%d rows: %w", p.rows, err)
 	}
-	t.log.Debug("committed", "version", version, "rows", p.rows, "bytes", a.Bytes, "seq", p.lastSeq, "took", t.set.now().Sub(start))
+	t.log.Debug("committed", "version", version, "rows", p.rows, "bytes", p.file.Size, "seq", p.lastSeq, "took", t.set.now().Sub(start))
+	t.set.counters.committed(p.rows, p.file.Size, t.set.now().Sub(start))
 	t.arrived(p)
 	return nil
 }

@@ -92,7 +92,7 @@ func TestAppend_WaitsForMemoryAndOnlyForItsOwnTable(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		done := make(chan error, 1)
 		c := ids(tab, n, 100)
-		switch err := tab.Append(ctx, c, func(err error) { done <- err }); {
+		switch err := tab.Append(ctx, nil, c, func(err error) { done <- err }); {
 		case err == nil:
 			if err := <-done; err != nil {
 				t.Fatal(err)
@@ -136,7 +136,7 @@ func TestAppend_ManyAtOnceAreEachThereOnce(t *testing.T) {
 			}
 			for i := range int64(50) {
 				done := make(chan error, 1)
-				if err := tab.Append(t.Context(), ids(tab, w*500+i*10, 10), func(err error) { done <- err }); err != nil {
+				if err := tab.Append(t.Context(), nil, ids(tab, w*500+i*10, 10), func(err error) { done <- err }); err != nil {
 					t.Error(err)
 					return
 				}
@@ -163,7 +163,7 @@ func TestClose_RefusesWhatComesLater(t *testing.T) {
 	if _, err := a.set.Open(t.Context(), tName); !errors.Is(err, ErrClosed) {
 		t.Errorf("open after close: %v", err)
 	}
-	if err := tab.Append(t.Context(), ids(tab, 1, 1), func(error) { t.Error("durable was called") }); !errors.Is(err, ErrClosed) {
+	if err := tab.Append(t.Context(), nil, ids(tab, 1, 1), func(error) { t.Error("durable was called") }); !errors.Is(err, ErrClosed) {
 		t.Errorf("append after close: %v", err)
 	}
 	h.want(tName, 1)
@@ -209,7 +209,7 @@ func TestAppend_ShortMemoryIsAReasonToCommit(t *testing.T) {
 		n.Table = name
 		tab := a.open(n)
 		done := make(chan error, 1)
-		if err := tab.Append(ctx, ids(tab, from, 500), func(err error) { done <- err }); err != nil {
+		if err := tab.Append(ctx, nil, ids(tab, from, 500), func(err error) { done <- err }); err != nil {
 			t.Fatalf("table %s, row %d: %v", name, from, err)
 		}
 		if err := <-done; err != nil {

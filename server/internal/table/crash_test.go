@@ -49,8 +49,8 @@ var crashLabels = []string{
 	"lake remove all",
 	"lake write data",
 	"ledger forget",
+	"ledger orphans",
 	"ledger save",
-	"ledger sweep",
 }
 
 // Each run is a few lives of a server's data path: the log on a disk that can lose power, the lake with the durability of the

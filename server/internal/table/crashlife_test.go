@@ -329,7 +329,7 @@ func (s *server) append(p int, name catalog.Name, rows int, asked *sync.WaitGrou
 	asked.Add(1)
 	ctx, cancel := context.WithTimeout(s.ctx, time.Hour)
 	defer cancel()
-	err = t.Append(ctx, c, func(err error) {
+	err = t.Append(ctx, nil, c, func(err error) {
 		s.durable(it, err)
 		if err == nil {
 			s.step("answer", nameOf(it.first)) // the committer may run before the next answer, or after it

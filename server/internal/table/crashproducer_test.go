@@ -76,8 +76,8 @@ func (b *book) Remove(id [16]byte, producers ...string) error {
 	})
 }
 
-func (b *book) SetSweep(id [16]byte, from *ledger.Mark) error {
-	return b.change("sweep", id, func(t *ledger.Table) { t.SweepFrom = from })
+func (b *book) SetOrphans(id [16]byte, names []string) error {
+	return b.change("orphans", id, func(t *ledger.Table) { t.Orphans = slices.Clone(names) })
 }
 
 func (b *book) Forget(id [16]byte) error {
@@ -195,7 +195,7 @@ func (c *client) drop() {
 		return
 	}
 	if old.t == c.table {
-		if err := old.Append(c.ctx, max(old.next, old.position), c.rows(0, 1), func(error) {}); err == nil {
+		if err := old.Append(max(old.next, old.position), c.rows(0, 1), func(error) {}); err == nil {
 			c.fail("life %d: producer %d appended with a lease that was taken over", c.life, c.p)
 		}
 	}
@@ -209,9 +209,7 @@ func (c *client) claim() error {
 	}
 	of := c.incarnation(c.p, t.Info().ID)
 	c.try++
-	ctx, cancel := context.WithTimeout(c.ctx, time.Hour)
-	defer cancel()
-	lease, err := t.Claim(ctx, Claim{Producer: of.name, Session: c.session, Try: c.try, Continues: c.opened, First: c.first(of), Evict: func() {}})
+	lease, err := t.Claim(c.ctx, Claim{Producer: of.name, Session: c.session, Try: c.try, Continues: c.opened, First: c.first(of), Evict: func() {}})
 	if err != nil {
 		return err
 	}
@@ -279,9 +277,7 @@ func (c *client) step() error {
 	c.of.sent = max(c.of.sent, first+int64(n))
 	c.oracle.mu.Unlock()
 	c.asked.Add(1)
-	ctx, cancel := context.WithTimeout(c.ctx, time.Hour)
-	defer cancel()
-	err := c.lease.Append(ctx, first, chunk, func(err error) {
+	err := c.lease.Append(first, chunk, func(err error) {
 		c.durable(it, err)
 		if err == nil {
 			c.server.step("answer", nameOf(it.first))
@@ -289,7 +285,7 @@ func (c *client) step() error {
 			c.mu.Lock()
 			c.failed = true
 			c.mu.Unlock()
-			if !errors.Is(err, wal.ErrFull) && !errors.Is(err, errGap) {
+			if !errors.Is(err, wal.ErrFull) && !errors.Is(err, wal.ErrChain) {
 				c.right("append as a producer: durable", err)
 			}
 		}

@@ -17,9 +17,7 @@ import (
 //	1   n, length of the producer's id
 //	n   the producer's id
 //	16  the session of its stream
-//	8   the number after the stream's last record before these; -1: these are its first ones
-//	8   the number of the first row; the others follow on
-//	8   the number after the last row
+//	8   the number after the last row; the rows before it count back
 //	]   the chunk's byte form (package column), which begins with 1
 //
 // The signature is FNV-1a, 64 bits, over name, 0, type text, 0 of each column that the chunk has. Replay compares it with the
@@ -28,7 +26,7 @@ import (
 const (
 	signatureSize = 8
 	markFollows   = 2
-	markSize      = 16 + 8 + 8 + 8 // without the first two bytes and the producer's id
+	markSize      = 16 + 8 // without the first two bytes and the producer's id
 )
 
 // MaxProducerID is the longest id of a producer, in bytes.
@@ -36,9 +34,9 @@ const MaxProducerID = 128
 
 // mark says which of a producer's records an entry has. The zero mark is for rows that are nobody's.
 type mark struct {
-	producer           string
-	session            [16]byte
-	after, first, next int64
+	producer string
+	session  [16]byte
+	next     int64
 }
 
 func signature(columns []schema.Field) uint64 {
@@ -59,9 +57,7 @@ func appendEntry(b []byte, signature uint64, m *mark, c *column.Chunk) []byte {
 		b = append(b, markFollows, byte(len(m.producer)))
 		b = append(b, m.producer...)
 		b = append(b, m.session[:]...)
-		for _, n := range []int64{m.after, m.first, m.next} {
-			b = binary.LittleEndian.AppendUint64(b, uint64(n))
-		}
+		b = binary.LittleEndian.AppendUint64(b, uint64(m.next))
 	}
 	return c.AppendBinary(b)
 }
@@ -89,9 +85,7 @@ func parseEntry(b []byte) (e logged, err error) {
 	}
 	e.mark.producer, e.rows = string(e.rows[:n]), e.rows[n:]
 	copy(e.mark.session[:], e.rows)
-	e.mark.after = int64(binary.LittleEndian.Uint64(e.rows[16:]))
-	e.mark.first = int64(binary.LittleEndian.Uint64(e.rows[24:]))
-	e.mark.next = int64(binary.LittleEndian.Uint64(e.rows[32:]))
+	e.mark.next = int64(binary.LittleEndian.Uint64(e.rows[16:]))
 	e.rows = e.rows[markSize:]
 	return e, nil
 }

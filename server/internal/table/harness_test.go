@@ -135,7 +135,7 @@ func ids(t *Table, from, n int64) *column.Chunk {
 func (l *life) durable(t *Table, from, n int64) {
 	l.t.Helper()
 	done := make(chan error, 1)
-	if err := t.Append(l.t.Context(), ids(t, from, n), func(err error) { done <- err }); err != nil {
+	if err := t.Append(l.t.Context(), nil, ids(t, from, n), func(err error) { done <- err }); err != nil {
 		l.t.Fatal(err)
 	}
 	if err := <-done; err != nil {

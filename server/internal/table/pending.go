@@ -36,7 +36,10 @@ type pending struct {
 
 // add takes a chunk over, or copies it and reports that the caller may use it again.
 func (p *pending) add(c *column.Chunk, seq uint64, memory int64, now time.Time) (reusable bool) {
-	p.pass(seq, now)
+	if p.empty() {
+		p.since = now
+	}
+	p.lastSeq = seq
 	size := c.Bytes()
 	p.rows += c.Rows
 	p.bytes += size
@@ -50,14 +53,6 @@ func (p *pending) add(c *column.Chunk, seq uint64, memory int64, now time.Time) 
 	}
 	p.chunks = append(p.chunks, c)
 	return false
-}
-
-// pass counts an entry, whether its rows are to go into the table or not.
-func (p *pending) pass(seq uint64, now time.Time) {
-	if p.empty() {
-		p.since = now
-	}
-	p.lastSeq = seq
 }
 
 // moved notes how far a producer has come with what is pending.

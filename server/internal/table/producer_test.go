@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zerobus-go/zerobus/server/internal/lake"
 	"github.com/zerobus-go/zerobus/server/internal/ledger"
 	"github.com/zerobus-go/zerobus/server/internal/wal"
 )
@@ -35,7 +36,7 @@ func (l *life) claim(t *Table, c Claim) *Lease {
 func (l *life) records(lease *Lease, first, n int64) {
 	l.t.Helper()
 	done := make(chan error, 1)
-	if err := lease.Append(l.t.Context(), first, ids(lease.t, first, n), func(err error) { done <- err }); err != nil {
+	if err := lease.Append(first, ids(lease.t, first, n), func(err error) { done <- err }); err != nil {
 		l.t.Fatal(err)
 	}
 	if err := <-done; err != nil {
@@ -164,7 +165,7 @@ func TestProducer_TakeoverWaitsForWhatIsOnItsWay(t *testing.T) {
 	old := a.claim(tab, c)
 	a.records(old, 0, 5)
 	log.hold()
-	if err := old.Append(t.Context(), 5, ids(tab, 5, 5), func(error) {}); err != nil {
+	if err := old.Append(5, ids(tab, 5, 5), func(error) {}); err != nil {
 		t.Fatal(err)
 	}
 	got := make(chan int64, 1)
@@ -182,7 +183,7 @@ func TestProducer_TakeoverWaitsForWhatIsOnItsWay(t *testing.T) {
 	}()
 	<-evicted
 	c6 := ids(tab, 10, 1)
-	if err := old.Append(t.Context(), 10, c6, func(error) {}); !errors.Is(err, ErrTaken) {
+	if err := old.Append(10, c6, func(error) {}); !errors.Is(err, ErrTaken) {
 		t.Errorf("the old lease says %v", err)
 	}
 	gone, cancel := context.WithCancelCause(t.Context())
@@ -207,27 +208,16 @@ func TestProducer_TakeoverWaitsForWhatIsOnItsWay(t *testing.T) {
 	h.want(tName, 10)
 }
 
-// slowLog is a log whose answers can be held back, and of which entries can be lost.
+// slowLog is a log whose answers can be held back.
 type slowLog struct {
 	wal.Log
 	mu      sync.Mutex // guards the following
 	holding bool
 	held    []func()
-	lose    int // so many of the next entries are not written
 }
 
-func (l *slowLog) Append(ctx context.Context, id wal.TableID, payload []byte, done func(uint64, error)) error {
-	l.mu.Lock()
-	lost := l.lose > 0
-	if lost {
-		l.lose--
-	}
-	l.mu.Unlock()
-	if lost {
-		done(0, wal.ErrFull)
-		return nil
-	}
-	return l.Log.Append(ctx, id, payload, func(seq uint64, err error) {
+func (l *slowLog) Append(ctx context.Context, chain *wal.Chain, id wal.TableID, payload []byte, done func(uint64, error)) error {
+	return l.Log.Append(ctx, chain, id, payload, func(seq uint64, err error) {
 		l.mu.Lock()
 		if l.holding {
 			l.held = append(l.held, func() { done(seq, err) })
@@ -256,74 +246,6 @@ func (l *slowLog) release() {
 	}
 }
 
-// One entry is lost, and the ones behind it, which were on their way already, reach the log: its client sends all of them again.
-func TestProducer_RowsBehindALostEntryAreLeftOut(t *testing.T) {
-	h := newHouse(t)
-	var log *slowLog
-	h.wrap = func(l wal.Log) wal.Log {
-		log = &slowLog{Log: l}
-		return log
-	}
-	a := h.start(never)
-	a.sql("CREATE TABLE main.default.t (id BIGINT)")
-	tab := a.open(tName)
-	lease := a.claim(tab, claimAs("p", 1))
-	a.records(lease, 0, 5)
-	log.mu.Lock()
-	log.lose = 1
-	log.mu.Unlock()
-	var answers []error
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for i := range int64(3) {
-		wg.Add(1)
-		err := lease.Append(t.Context(), 5+5*i, ids(tab, 5+5*i, 5), func(err error) {
-			mu.Lock()
-			answers = append(answers, err)
-			mu.Unlock()
-			wg.Done()
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	wg.Wait()
-	if len(answers) != 3 || !errors.Is(answers[0], wal.ErrFull) || !errors.Is(answers[1], errGap) || !errors.Is(answers[2], errGap) {
-		t.Errorf("the answers are %v", answers)
-	}
-	lease = a.claim(tab, Claim{Producer: "p", Session: session(1), Try: 1, Continues: true, First: 5, Evict: func() {}})
-	if lease.Position() != 5 {
-		t.Errorf("the position is %d, want 5", lease.Position())
-	}
-	a.records(lease, 5, 15)
-	a.crash()
-
-	b := h.start(never) // replay leaves out the same rows
-	if n := b.position(b.open(tName), "p"); n != 20 {
-		t.Errorf("the position is %d after a restart, want 20", n)
-	}
-	b.stop()
-	h.want(tName, 20)
-
-	// Nothing but left out rows: a commit that only moves the position in the log.
-	c := h.start(never)
-	tab = c.open(tName)
-	lease = c.claim(tab, claimAs("p", 3))
-	log.mu.Lock()
-	log.lose = 1
-	log.mu.Unlock()
-	wg.Add(2)
-	for i := range int64(2) {
-		if err := lease.Append(t.Context(), 20+i, ids(tab, 20+i, 1), func(error) { wg.Done() }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	wg.Wait()
-	c.flush(tab)
-	c.stop()
-	h.want(tName, 20)
-}
-
 func TestProducer_Numbers(t *testing.T) {
 	h := newHouse(t)
 	a := h.start(never)
@@ -333,10 +255,10 @@ func TestProducer_Numbers(t *testing.T) {
 	a.records(lease, 3, 2) // 0 to 2 were given up
 	a.records(lease, 7, 1)
 	c := ids(tab, 7, 1)
-	if err := lease.Append(t.Context(), 7, c, func(error) {}); err == nil {
+	if err := lease.Append(7, c, func(error) {}); err == nil {
 		t.Error("a record was taken twice")
 	}
-	if err := lease.Append(t.Context(), 8, c, func(error) {}); err == nil {
+	if err := lease.Append(8, c, func(error) {}); err == nil {
 		t.Error("a lease goes on after an error")
 	}
 	lease.Release()
@@ -369,21 +291,18 @@ func TestProducer_WhoMayGoOn(t *testing.T) {
 	two := a.claim(tab, claimAs("p", 2))
 	refused("another session has the lease", continues(1, 6, 71))
 	two.Release()
-	one = a.claim(tab, continues(1, 6, 71)) // which wrote nothing
-	a.records(one, 71, 1)
-	one.Release()
-	refused("an older try after the end", continues(1, 5, 72))
-	two = a.claim(tab, claimAs("p", 2))
-	a.records(two, 72, 3)
+	refused("another session had the lease", continues(1, 6, 71))
+	two = a.claim(tab, continues(2, 4, 71))
+	a.records(two, 71, 3)
 	two.Release()
-	refused("another session has written", continues(1, 7, 72))
-	a.claim(tab, continues(1, 7, 75)).Release() // but nothing that this one has left
+	refused("an older try after the end", continues(2, 3, 74))
 	a.crash()
 
-	b := h.start(never)
+	b := h.start(never) // which does not know who had the lease, only who wrote last
 	tab = b.open(tName)
-	refused("another session has written, before a restart", continues(1, 8, 74))
-	b.claim(tab, continues(2, 0, 72)).Release()
+	refused("another session has written", continues(1, 8, 73))
+	b.claim(tab, continues(1, 8, 74)).Release() // but nothing that this one has left
+	refused("another session had the lease", continues(2, 5, 74))
 	b.stop()
 }
 
@@ -427,10 +346,14 @@ func TestProducer_IdleOnesAreForgotten(t *testing.T) {
 
 	b := h.start(o) // the old entries may be in the log still, and do not bring anybody back
 	tab = b.open(tName)
-	for id, want := range map[string]int64{"idle": 0, "late": 1, "open": 0} { // nobody has the lease of open any more
+	for id, want := range map[string]int64{"idle": 0, "late": 1, "open": 5} { // while the server was away nobody could write
 		if n := b.position(tab, id); n != want {
 			t.Errorf("%s is at %d after a restart, want %d", id, n, want)
 		}
+	}
+	shift.Store(int64(50*time.Hour + time.Minute))
+	if n := b.position(tab, "open"); n != 0 {
+		t.Errorf("after another day it is at %d", n)
 	}
 	b.stop()
 }
@@ -470,16 +393,95 @@ func TestProducer_Limit(t *testing.T) {
 	a := h.start(never)
 	a.sql("CREATE TABLE main.default.t (id BIGINT)")
 	tab := a.open(tName)
-	tab.mu.Lock()
-	for i := range maxProducers {
-		tab.producers[fmt.Sprint("p", i)] = &producer{next: 1, used: time.Now()}
+	fill := func(used time.Time) {
+		tab.mu.Lock()
+		defer tab.mu.Unlock()
+		for i := range maxProducers {
+			tab.producers[fmt.Sprint("p", i)] = &producer{next: 1, used: used}
+		}
 	}
-	tab.mu.Unlock()
-	if _, err := tab.Claim(t.Context(), claimAs("one more", 1)); !errors.Is(err, ErrProducers) {
-		t.Errorf("one more than the limit says %v", err)
+	fill(time.Now())
+	for range 2 {
+		if _, err := tab.Claim(t.Context(), claimAs("one more", 1)); !errors.Is(err, ErrProducers) {
+			t.Errorf("one more than the limit says %v", err)
+		}
 	}
 	if n := a.position(tab, "p7"); n != 1 {
 		t.Errorf("a known producer is at %d", n)
 	}
+	// Those that are idle make way, though nobody writes.
+	fill(time.Now().Add(-30 * 24 * time.Hour))
+	if _, err := tab.Claim(t.Context(), claimAs("one more", 1)); !errors.Is(err, ErrProducers) {
+		t.Errorf("all were looked at twice within a minute: %v", err)
+	}
+	tab.claims.Lock()
+	tab.madeWay = time.Time{}
+	tab.claims.Unlock()
+	if _, err := tab.Claim(t.Context(), claimAs("one more", 1)); err != nil {
+		t.Errorf("all others are idle for 30 days: %v", err)
+	}
+	a.stop()
+}
+
+// A stream of another session is still writing when the first one comes back: what it has left is that one's.
+func TestProducer_ContinuesBehindAnotherSession(t *testing.T) {
+	h := newHouse(t)
+	var log *slowLog
+	h.wrap = func(l wal.Log) wal.Log {
+		log = &slowLog{Log: l}
+		return log
+	}
+	a := h.start(never)
+	a.sql("CREATE TABLE main.default.t (id BIGINT)")
+	tab := a.open(tName)
+	one := a.claim(tab, claimAs("p", 1))
+	a.records(one, 0, 5)
+	one.Release()
+	two := a.claim(tab, claimAs("p", 2))
+	log.hold()
+	if err := two.Append(5, ids(tab, 5, 5), func(error) {}); err != nil {
+		t.Fatal(err)
+	}
+	two.Release()
+	if _, err := tab.Claim(t.Context(), Claim{Producer: "p", Session: session(1), Try: 1, Continues: true, First: 5, Evict: func() {}}); !errors.Is(err, ErrTaken) {
+		t.Errorf("session 1 goes on: %v", err)
+	}
+	log.release()
+	if n := a.position(tab, "p"); n != 10 {
+		t.Errorf("the position is %d, want 10", n)
+	}
+	a.stop()
+}
+
+// A takeover does not wait for records that the server has not taken.
+func TestProducer_TakeoverOfAStreamThatWaitsForMemory(t *testing.T) {
+	h := newHouse(t)
+	var away atomic.Bool
+	h.store = lake.Faulty(h.lake, func(lake.Op) (error, error) {
+		if away.Load() {
+			return errors.New("the lake is away"), nil
+		}
+		return nil, nil
+	})
+	a := h.start(Options{CommitInterval: time.Millisecond, MemoryBytes: 8 << 10, CommitTimeout: 100 * time.Millisecond})
+	a.sql("CREATE TABLE main.default.t (id BIGINT)")
+	tab := a.open(tName)
+	away.Store(true)
+	old := a.claim(tab, claimAs("p", 1))
+	ended := make(chan error, 1)
+	go func() {
+		for i := int64(0); ; i++ {
+			if err := old.Append(i, ids(tab, i, 1), func(error) {}); err != nil {
+				ended <- err
+				return
+			}
+		}
+	}()
+	eventually(t, "the wait for memory", func() bool { return tab.short.Load() > 0 || a.set.short.Load() > 0 })
+	a.claim(tab, claimAs("p", 2)).Release()
+	if err := <-ended; !errors.Is(err, ErrTaken) {
+		t.Errorf("the old stream ended with %v", err)
+	}
+	away.Store(false)
 	a.stop()
 }

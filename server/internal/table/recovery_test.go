@@ -117,7 +117,7 @@ func TestRecovery_EntriesOfDroppedTablesAreForgotten(t *testing.T) {
 	a.durable(a.open(u), 0, 3)
 	old := a.open(u)
 	a.sql("DROP TABLE main.default.u")
-	if err := old.Append(t.Context(), ids(old, 3, 1), func(error) {}); !errors.Is(err, ErrDropped) {
+	if err := old.Append(t.Context(), nil, ids(old, 3, 1), func(error) {}); !errors.Is(err, ErrDropped) {
 		t.Errorf("append to a dropped table: %v", err)
 	}
 	a.sql("CREATE TABLE main.default.u (id BIGINT)")
@@ -171,7 +171,7 @@ func TestRecovery_AnEntryThatDoesNotFitRefusesTheTable(t *testing.T) {
 	a.sql("CREATE TABLE main.default.t (id BIGINT)")
 	info := a.open(tName).Info()
 	done := make(chan error, 1)
-	err := a.log.Append(t.Context(), wal.TableID(info.ID), []byte("not a chunk"), func(_ uint64, err error) { done <- err })
+	err := a.log.Append(t.Context(), nil, wal.TableID(info.ID), []byte("not a chunk"), func(_ uint64, err error) { done <- err })
 	if err := errors.Join(err, <-done); err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,7 @@ func TestRecovery_ALogOlderThanTheTableIsNoticed(t *testing.T) {
 			t.Errorf("flush says %v", err)
 		}
 	}
-	if err := tab.Append(t.Context(), ids(tab, 4, 1), func(error) {}); !errors.Is(err, ErrBroken) {
+	if err := tab.Append(t.Context(), nil, ids(tab, 4, 1), func(error) {}); !errors.Is(err, ErrBroken) {
 		t.Errorf("append says %v", err)
 	}
 }
@@ -349,14 +349,14 @@ func TestEntry_GoldenBytes(t *testing.T) {
 	const (
 		sign = "edfd5636e1249dae"
 		rows = "01" + "01" + "01" + "0300" + "0700000000000000" // version, rows, columns, layout and flags, value
-		head = "02" + "03" + "702f31" + "05000000000000000000000000000000" + "ffffffffffffffff" + "0900000000000000" + "0a00000000000000"
+		head = "02" + "03" + "702f31" + "05000000000000000000000000000000" + "0a00000000000000"
 	)
 	for _, tt := range []struct {
 		mark mark
 		want string
 	}{
 		{mark{}, sign + rows},
-		{mark{producer: "p/1", session: [16]byte{5}, after: -1, first: 9, next: 10}, sign + head + rows},
+		{mark{producer: "p/1", session: [16]byte{5}, next: 10}, sign + head + rows},
 	} {
 		b := appendEntry(nil, signature(table.Fields), &tt.mark, c)
 		if got := fmt.Sprintf("%x", b); got != tt.want {
@@ -379,7 +379,7 @@ func FuzzDecodeEntry(f *testing.F) {
 	c.Cols[1].AppendString("x")
 	c.EndRow([]bool{false, false})
 	f.Add(appendEntry(nil, signature(table.Fields), &mark{}, c))
-	f.Add(appendEntry(nil, signature(table.Fields), &mark{producer: "p", first: 1, next: 2}, c))
+	f.Add(appendEntry(nil, signature(table.Fields), &mark{producer: "p", next: 2}, c))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := parseEntry(b)
 		if err != nil {

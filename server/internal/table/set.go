@@ -69,9 +69,13 @@ type Set struct {
 	appID   string
 	now     func() time.Time
 
+	started   time.Time
+	recovered atomic.Bool // replay is over
+
 	memory      *semaphore.Weighted
 	short       atomic.Int64 // calls that wait for memory
-	tableMemory int64        // what one table may take of it: half, so that one that cannot commit does not stop the others
+	counters    counters
+	tableMemory int64 // what one table may take of it: half, so that one that cannot commit does not stop the others
 
 	mu     sync.Mutex // guards the following
 	open   map[[16]byte]*entry
@@ -89,7 +93,7 @@ type entry struct {
 func NewSet(log wal.Log, l Ledger, c *catalog.Catalog, tables *Tables, o Options) *Set {
 	o = o.withDefaults()
 	return &Set{
-		opts: o, tables: tables, catalog: c, wal: log, ledger: l, now: o.Now,
+		opts: o, tables: tables, catalog: c, wal: log, ledger: l, now: o.Now, started: o.Now(),
 		appID:       "zerobus-" + log.ID(),
 		memory:      semaphore.NewWeighted(o.MemoryBytes),
 		tableMemory: max(1, o.MemoryBytes/2),
@@ -158,7 +162,7 @@ func (s *Set) openInfo(ctx context.Context, info catalog.Table) (*Table, error) 
 // load reads the Delta log and makes the table, without its committer.
 func (s *Set) load(ctx context.Context, info catalog.Table) (*Table, error) {
 	store := s.tables.store(info)
-	dt, err := delta.Open(ctx, store, delta.Options{EngineInfo: s.opts.Engine, Now: s.now, Logger: s.opts.Logger})
+	dt, err := delta.Open(ctx, store, delta.Options{EngineInfo: s.opts.Engine, Now: s.now, Logger: s.opts.Logger.With("table", info.Name.String())})
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", info.Name, err)
 	}
@@ -211,10 +215,10 @@ func (t *Table) loadLedger(ctx context.Context) error {
 	for id, at := range known.Positions {
 		t.producers[id] = &producer{next: at.Next, used: at.Used, writer: at.Session}
 	}
-	if known.UpTo.Log == t.set.wal.ID() { // another log's entries are not in these positions
+	if known.UpTo.Log == t.set.wal.ID() { // of another log's entries it does not know
 		t.saved = known.UpTo.Seq
 	}
-	return t.findOrphans(ctx, known.SweepFrom)
+	return t.findOrphans(ctx, known.Orphans)
 }
 
 // Recover replays the log: entries that a table has are trimmed, the others become pending again and are committed as usual.
@@ -255,8 +259,9 @@ func (s *Set) Recover(ctx context.Context) error {
 		return fmt.Errorf("replay the log: %w", err)
 	}
 	s.settle()
+	s.recovered.Store(true)
 	for id := range forgotten {
-		s.opts.Logger.Warn("the log has rows of a table that the catalog does not know; it was dropped, or the catalog is an older copy", "id", id.String())
+		s.opts.Logger.Warn("the log has rows of a table that the catalog does not know; it was dropped, or the catalog is an older copy", "table_id", id.String())
 		s.wal.Forget(id)
 	}
 	if entries > 0 || len(forgotten) > 0 || len(broken) > 0 {
@@ -297,8 +302,8 @@ func (s *Set) replay(ctx context.Context, info catalog.Table, entry wal.Entry) (
 	}
 	t.mu.Lock()
 	done := entry.Seq <= t.committed
-	if done && e.mark.producer != "" && entry.Seq > t.saved && t.take(&e.mark, entry.Seq) {
-		t.pending.moved(e.mark.producer, e.mark.position(s.now())) // the last commit did not come so far
+	if done && e.mark.producer != "" && entry.Seq > t.saved {
+		t.count(&e.mark, entry.Seq, &t.pending) // the last commit was not followed by the ledger
 	}
 	t.mu.Unlock()
 	if done {
@@ -317,9 +322,7 @@ func (s *Set) replay(ctx context.Context, info catalog.Table, entry wal.Entry) (
 		return 0, err
 	}
 	rows = c.Rows // the chunk may be used again
-	if t.absorb(c, &e.mark, entry.Seq, size) != nil {
-		return 0, nil // as it was decided before
-	}
+	t.absorb(c, &e.mark, entry.Seq, size)
 	return rows, nil
 }
 
@@ -349,7 +352,8 @@ func (s *Set) settle() {
 func (t *Table) settle() error {
 	t.mu.Lock()
 	p := pending{lastSeq: t.committed, positions: t.pending.positions}
-	waits := !t.pending.empty() // then the next commit does all of this
+	// The next commit does all of this, or the present one; a table that is refused keeps everything until it is mended.
+	waits := !t.pending.empty() || t.writing != nil || t.ended || t.refusal != nil
 	t.mu.Unlock()
 	if waits || p.lastSeq == 0 {
 		return nil

@@ -5,10 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/zerobus-go/zerobus/server/internal/ledger"
 	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
 )
 
@@ -18,7 +18,8 @@ import (
 // A data file's name says which log its rows come from and up to which sequence. What a table has of a log it has by a commit
 // with a txn. So when a table is opened, files of its log above the txn are orphans, or belong to a commit that is still on its
 // way, which an object store can bring about. They are deleted once the txn has come to them: then the version that the other
-// commit would have had is taken. The ledger remembers from where on to look until all are gone, since the txn rises.
+// commit would have had is taken. The ledger remembers their names until they are gone, since the txn rises; files below the txn
+// that are not remembered were named by a commit once, and earlier versions of the table may need them.
 
 // fileID is the id in a data file's name, a UUID of version 8: 48 bits that stand for table and log, 56 of the sequence, 18
 // that are random. The text of ids has the order of their sequences.
@@ -49,60 +50,63 @@ func (t *Table) firstFile(seq uint64) string {
 	return id
 }
 
-// findOrphans looks for them when the table is opened. since is what the ledger remembers.
-func (t *Table) findOrphans(ctx context.Context, since *ledger.Mark) error {
-	from := t.committed
-	if since != nil && since.Log == t.set.wal.ID() {
-		from = min(from, since.Seq)
-	}
-	first := t.firstFile(from)
-	const sameLog = len("part-00000-") + len("00000000-0000-8")
+// findOrphans looks for them when the table is opened. known is what the ledger remembers.
+func (t *Table) findOrphans(ctx context.Context, known []string) error {
+	t.orphans, t.noted = slices.Clone(known), known
+	first := t.firstFile(t.committed)
 	for f, err := range t.store.List(ctx, first[:sameLog], first) {
 		if err != nil {
 			return err
 		}
-		t.orphans = append(t.orphans, f.Path)
+		if !slices.Contains(t.orphans, f.Path) {
+			t.orphans = append(t.orphans, f.Path)
+		}
 	}
 	t.keepNamed()
-	switch {
-	case len(t.orphans) > 0:
+	if len(t.orphans) > 0 {
 		t.log.Info("the table has data files without a commit; they go when it has their rows", "files", len(t.orphans))
-		if err := t.remember(from); err != nil {
-			return err
-		}
-		t.sweep(ctx)
-	case since != nil:
-		return t.set.ledger.SetSweep(t.info.ID, nil)
 	}
+	if err := t.note(); err != nil { // before a commit raises the txn
+		return err
+	}
+	t.sweep(ctx)
 	return nil
 }
 
-// remember has the ledger remember where orphans are.
-func (t *Table) remember(from uint64) error {
-	return t.set.ledger.SetSweep(t.info.ID, &ledger.Mark{Log: t.set.wal.ID(), Seq: from})
+// sameLog is how much of the names of a log's files is the same.
+const sameLog = len("part-00000-") + len("00000000-0000-8")
+
+// note has the ledger remember the orphans.
+func (t *Table) note() error {
+	if slices.Equal(t.orphans, t.noted) {
+		return nil
+	}
+	if err := t.set.ledger.SetOrphans(t.info.ID, t.orphans); err != nil {
+		return err
+	}
+	t.noted = slices.Clone(t.orphans)
+	return nil
 }
 
 // orphaned is told of a data file that may be there though it failed.
 func (t *Table) orphaned(name string) {
 	t.orphans = append(t.orphans, name)
-	if len(t.orphans) > 1 {
-		return // it is remembered from there on
-	}
-	if err := t.remember(t.committed); err != nil {
+	if err := t.note(); err != nil {
 		t.log.Warn("an unfinished data file may stay behind", "file", name, "err", err)
 	}
 }
 
-// sweep deletes the orphans that the table's txn has come to. What cannot be deleted is tried again after the next commit.
+// sweep deletes the orphans that the table's txn has come to. What cannot be deleted is tried again after the next commit, and so
+// is the ledger's answer. Files of another log stay: its rows may come back with it.
 func (t *Table) sweep(ctx context.Context) {
-	if len(t.orphans) == 0 {
+	if len(t.orphans) == 0 && len(t.noted) == 0 {
 		return
 	}
 	t.keepNamed()
 	end := t.firstFile(t.committed)
 	left := t.orphans[:0]
 	for _, name := range t.orphans {
-		if name >= end {
+		if name[:min(len(name), sameLog)] != end[:sameLog] || name >= end {
 			left = append(left, name)
 			continue
 		}
@@ -111,13 +115,12 @@ func (t *Table) sweep(ctx context.Context) {
 			left = append(left, name)
 			continue
 		}
+		t.set.counters.orphans.Add(1)
 		t.log.Info("a data file without a commit was deleted", "file", name)
 	}
-	if t.orphans = left; len(left) > 0 {
-		return
-	}
-	if err := t.set.ledger.SetSweep(t.info.ID, nil); err != nil {
-		t.log.Warn("the next start will look for data files without a commit once more", "err", err)
+	t.orphans = left
+	if err := t.note(); err != nil {
+		t.log.Warn("the ledger still has names of data files that are gone", "err", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package table
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -92,7 +93,7 @@ func TestSweep_FilesWithoutACommit(t *testing.T) {
 		t.Errorf("the table has the files %q", files)
 	}
 	d := h.start(never)
-	if known, err := d.ledger.Load(d.open(tName).Info().ID); err != nil || known.SweepFrom != nil {
+	if known, err := d.ledger.Load(d.open(tName).Info().ID); err != nil || len(known.Orphans) > 0 {
 		t.Errorf("the ledger still looks for orphans: %+v, %v", known, err)
 	}
 	d.stop()
@@ -119,4 +120,63 @@ func TestSweep_FileThatFailedAndIsThere(t *testing.T) {
 	if files := h.files(); len(files) != 1 {
 		t.Errorf("the table has the files %q", files)
 	}
+}
+
+// A file that a commit named once stays, though the ledger could not be told that it is no orphan: earlier versions need it.
+func TestSweep_FilesOfEarlierVersionsStay(t *testing.T) {
+	h := newHouse(t)
+	var failCommit, failLedger atomic.Bool
+	h.store = lake.Faulty(h.lake, func(op lake.Op) (error, error) {
+		if op.Name == "commit" && failCommit.CompareAndSwap(true, false) {
+			return nil, errors.New("no answer")
+		}
+		return nil, nil
+	})
+	h.book = func(l Ledger) Ledger { return &forgetfulLedger{l, &failLedger} }
+	a := h.start(never)
+	a.sql("CREATE TABLE main.default.t (id BIGINT)")
+	tab := a.open(tName)
+	failCommit.Store(true)
+	failLedger.Store(true)
+	a.durable(tab, 0, 5)
+	a.flush(tab)
+	eventually(t, "the end of the orphan", func() bool { return len(h.files()) == 1 })
+	for i := range int64(3) {
+		a.durable(tab, 5+5*i, 5)
+		a.flush(tab)
+	}
+	files := h.files()
+	v := h.versions(tName) + 1
+	a.crash() // the ledger still has the orphan's name
+	commit := fmt.Sprintf(`{"commitInfo":{"timestamp":1,"operation":"DELETE"}}
+{"remove":{"path":%q,"deletionTimestamp":1,"dataChange":true}}
+`, files[1])
+	if err := h.lake.Put(t.Context(), fmt.Sprintf("main/default/t/_delta_log/%020d.json", v), []byte(commit)); err != nil {
+		t.Fatal(err)
+	}
+	failLedger.Store(false)
+	b := h.start(never)
+	b.open(tName)
+	b.stop()
+	if now := h.files(); len(now) != len(files) {
+		t.Errorf("before %q, after %q: a file that version %d names is deleted", files, now, v-1)
+	}
+	c := h.start(never)
+	if known, err := c.ledger.Load(c.open(tName).Info().ID); err != nil || len(known.Orphans) > 0 {
+		t.Errorf("the ledger still has %q, %v", known.Orphans, err)
+	}
+	c.stop()
+}
+
+// forgetfulLedger cannot be told that there are no orphans any more.
+type forgetfulLedger struct {
+	Ledger
+	fail *atomic.Bool
+}
+
+func (f *forgetfulLedger) SetOrphans(id [16]byte, names []string) error {
+	if len(names) == 0 && f.fail.Load() {
+		return errors.New("disk full")
+	}
+	return f.Ledger.SetOrphans(id, names)
 }

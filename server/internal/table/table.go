@@ -45,7 +45,8 @@ type Table struct {
 	chunks   sync.Pool // *column.Chunk
 	payloads sync.Pool // *[]byte
 
-	claims sync.Mutex // one claim at a time is decided, and idle producers are forgotten between two; before mu
+	claims  sync.Mutex // one claim at a time is decided, and idle producers are forgotten between two; before mu
+	madeWay time.Time  // guarded by claims: when all producers were looked at last because there were too many
 
 	wake    chan struct{}   // capacity 1: the committer has something to look at
 	ctx     context.Context // ends when the table is dropped or the set is closed without patience
@@ -66,7 +67,8 @@ type Table struct {
 
 	// The committer's.
 	forgot  time.Time // when it last looked for idle producers
-	orphans []string  // data files that no commit names; they go after the next one
+	orphans []string  // data files that no commit names
+	noted   []string  // those that the ledger has
 }
 
 // flush waits until everything up to seq is in the table.
@@ -111,11 +113,9 @@ func (t *Table) Err() error {
 // belongs to the table; after an error durable is not called and the chunk is still the caller's.
 //
 // Append blocks while the memory budget is used up, until ctx ends.
-func (t *Table) Append(ctx context.Context, c *column.Chunk, durable func(error)) error {
-	return t.append(ctx, c, mark{}, durable)
-}
-
-func (t *Table) append(ctx context.Context, c *column.Chunk, m mark, durable func(error)) error {
+//
+// With a chain, rows whose predecessors in the chain were lost are lost too: see [wal.Log]. It may be nil.
+func (t *Table) Append(ctx context.Context, chain *wal.Chain, c *column.Chunk, durable func(error)) error {
 	if err := t.Err(); err != nil {
 		return err
 	}
@@ -123,25 +123,32 @@ func (t *Table) append(ctx context.Context, c *column.Chunk, m mark, durable fun
 	if err != nil {
 		return err
 	}
+	if err := t.write(ctx, chain, c, size, mark{}, durable); err != nil {
+		t.release(size)
+		return err
+	}
+	return nil
+}
+
+// write queues the chunk in the log. Its size was reserved; after an error it still is.
+func (t *Table) write(ctx context.Context, chain *wal.Chain, c *column.Chunk, size int64, m mark, durable func(error)) error {
 	buf, _ := t.payloads.Get().(*[]byte)
 	if buf == nil {
 		buf = new([]byte)
 	}
 	*buf = appendEntry((*buf)[:0], t.sign, &m, c)
-	err = t.set.wal.Append(ctx, wal.TableID(t.info.ID), *buf, func(seq uint64, err error) {
+	err := t.set.wal.Append(ctx, chain, wal.TableID(t.info.ID), *buf, func(seq uint64, err error) {
 		if err != nil {
 			t.release(size)
 			t.Recycle(c)
 			durable(err)
 			return
 		}
-		durable(t.absorb(c, &m, seq, size))
+		t.absorb(c, &m, seq, size)
+		durable(nil)
 	})
 	if cap(*buf) <= maxPooled {
 		t.payloads.Put(buf)
-	}
-	if err != nil {
-		t.release(size)
 	}
 	return err
 }
@@ -169,6 +176,7 @@ func (t *Table) reserve(ctx context.Context, c *column.Chunk) (int64, error) {
 			return 0, context.Cause(ctx)
 		}
 	}
+	t.set.counters.memory.Add(size)
 	return size, nil
 }
 
@@ -179,13 +187,13 @@ func (t *Table) hurried() bool { return t.short.Load() > 0 || t.set.short.Load()
 func frame(c *column.Chunk) int64 { return 1<<10 + 256*int64(len(c.Cols)) }
 
 func (t *Table) release(size int64) {
+	t.set.counters.memory.Add(-size)
 	t.memory.Release(size)
 	t.set.memory.Release(size)
 }
 
-// absorb adds durable rows to what waits for the next commit. Runs on the log's writer goroutine or during replay. The error is
-// errGap when they are left out.
-func (t *Table) absorb(c *column.Chunk, m *mark, seq uint64, size int64) (err error) {
+// absorb adds durable rows to what waits for the next commit. Runs on the log's writer goroutine or during replay.
+func (t *Table) absorb(c *column.Chunk, m *mark, seq uint64, size int64) {
 	t.mu.Lock()
 	if t.ended {
 		dropped := errors.Is(t.refusal, ErrDropped)
@@ -194,21 +202,16 @@ func (t *Table) absorb(c *column.Chunk, m *mark, seq uint64, size int64) (err er
 		if dropped {
 			t.set.wal.Trim(wal.TableID(t.info.ID), seq) // the log forgot the table before this entry was written
 		}
-		return nil
+		return
 	}
 	first, now := t.pending.empty(), t.set.now()
-	reusable := true
-	if m.producer == "" || t.take(m, seq) {
-		if reusable = t.pending.add(c, seq, size, now); reusable { // its values were copied, its frame was not
-			size = min(size, frame(c))
-			t.pending.memory -= size
-		}
-		if m.producer != "" {
-			t.pending.moved(m.producer, m.position(now))
-		}
-	} else {
-		t.pending.pass(seq, now)
-		err = errGap
+	reusable := t.pending.add(c, seq, size, now)
+	if reusable { // its values were copied, its frame was not
+		size = min(size, frame(c))
+		t.pending.memory -= size
+	}
+	if m.producer != "" {
+		t.count(m, seq, &t.pending)
 	}
 	wake := first || t.hurried() || t.pending.bytes >= t.set.opts.CommitBytes
 	t.mu.Unlock()
@@ -219,7 +222,6 @@ func (t *Table) absorb(c *column.Chunk, m *mark, seq uint64, size int64) (err er
 	if wake {
 		t.signal()
 	}
-	return err
 }
 
 func (t *Table) signal() {

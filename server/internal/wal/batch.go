@@ -27,10 +27,11 @@ type batch struct {
 
 // slot is one queued entry.
 type slot struct {
-	slab int
-	off  int
-	size int // head, payload, padding
-	done func(seq uint64, err error)
+	slab  int
+	off   int
+	size  int // head, payload, padding
+	chain *Chain
+	done  func(seq uint64, err error)
 }
 
 // mem is the slot's place: room for its head, payload and padding.
@@ -38,7 +39,7 @@ func (b *batch) mem(s *slot) []byte { return b.slabs[s.slab][s.off : s.off+s.siz
 
 // reserve adds a slot and returns its memory. If own is not nil, it becomes the slot's memory. The caller fills it by
 // fillEntry and then calls copying.Done.
-func (b *batch) reserve(size int, own []byte, done func(uint64, error)) []byte {
+func (b *batch) reserve(size int, own []byte, chain *Chain, done func(uint64, error)) []byte {
 	b.copying.Add(1)
 	i := len(b.slabs) - 1
 	switch {
@@ -59,7 +60,7 @@ func (b *batch) reserve(size int, own []byte, done func(uint64, error)) []byte {
 	off := len(s)
 	s = s[: off+size : cap(s)]
 	b.slabs[i] = s
-	b.slots = append(b.slots, slot{slab: i, off: off, size: size, done: done})
+	b.slots = append(b.slots, slot{slab: i, off: off, size: size, chain: chain, done: done})
 	return s[off : off+size : off+size]
 }
 
@@ -84,9 +85,13 @@ func (b *batch) bytes(i, j int) (n int64) {
 	return n
 }
 
-// fit returns j such that the slots from i to j are the most that take at most room bytes, and their size.
+// broken tells whether an earlier entry of the slot's chain was refused.
+func (s *slot) broken() bool { return s.chain != nil && s.chain.broken }
+
+// fit returns j such that the slots from i to j are the most that take at most room bytes, and their size. None of them is of
+// a broken chain.
 func (b *batch) fit(i int, room int64) (j int, size int64) {
-	for j = i; j < len(b.slots) && size+int64(b.slots[j].size) <= room; j++ {
+	for j = i; j < len(b.slots) && size+int64(b.slots[j].size) <= room && !b.slots[j].broken(); j++ {
 		size += int64(b.slots[j].size)
 	}
 	return j, size

@@ -35,7 +35,7 @@ func BenchmarkAppend(b *testing.B) {
 							ready <- seq
 						}
 						for range n {
-							if err := l.Append(context.Background(), table(1), payload, done); err != nil {
+							if err := l.Append(context.Background(), nil, table(1), payload, done); err != nil {
 								b.Error(err)
 								return
 							}
@@ -70,7 +70,7 @@ func BenchmarkGroup(b *testing.B) {
 	b.ResetTimer()
 	for range b.N {
 		for range entries {
-			if err := l.Append(context.Background(), table(1), payload, done); err != nil {
+			if err := l.Append(context.Background(), nil, table(1), payload, done); err != nil {
 				b.Fatal(err)
 			}
 		}

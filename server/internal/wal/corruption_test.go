@@ -36,7 +36,7 @@ func grouped(t *testing.T, groups [][]string) (*waltest.Disk, []record) {
 			wait.Add(1)
 			n := len(want)
 			want = append(want, record{table: table(1), payload: payload})
-			err := l.Append(context.Background(), table(1), []byte(payload), func(seq uint64, err error) {
+			err := l.Append(context.Background(), nil, table(1), []byte(payload), func(seq uint64, err error) {
 				if err != nil {
 					t.Error(err)
 				}
@@ -91,7 +91,7 @@ func goOn(t *testing.T, d *waltest.Disk, l *wal.Local, have []record) {
 			after *waltest.Disk
 		}
 		c := make(chan result, 1)
-		err := l.Append(context.Background(), table(2), []byte(payload), func(seq uint64, err error) { c <- result{seq, err, d.Clone()} })
+		err := l.Append(context.Background(), nil, table(2), []byte(payload), func(seq uint64, err error) { c <- result{seq, err, d.Clone()} })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -396,7 +396,7 @@ func TestPoison_NamesTheCauseAndStays(t *testing.T) {
 			verify(err)
 			d.Hook(nil)
 			syncs := d.Count("datasync")
-			err = l.Append(context.Background(), table(1), nil, func(uint64, error) { t.Error("done was called") })
+			err = l.Append(context.Background(), nil, table(1), nil, func(uint64, error) { t.Error("done was called") })
 			verify(err)
 			_, err = replay(l)
 			verify(err)

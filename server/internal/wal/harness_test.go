@@ -60,7 +60,7 @@ func put(l wal.Log, tab wal.TableID, payload []byte) (uint64, error) {
 		err error
 	}
 	c := make(chan result, 1)
-	if err := l.Append(context.Background(), tab, payload, func(seq uint64, err error) { c <- result{seq, err} }); err != nil {
+	if err := l.Append(context.Background(), nil, tab, payload, func(seq uint64, err error) { c <- result{seq, err} }); err != nil {
 		return 0, err
 	}
 	r := <-c
@@ -209,7 +209,7 @@ func (o *oracle) session(r *rand.Rand, opts wal.Options, steps int) (*wal.Local,
 		o.tried[payload] = tab
 		mu.Unlock()
 		wait.Add(1)
-		err := l.Append(context.Background(), tab, []byte(payload), func(seq uint64, err error) {
+		err := l.Append(context.Background(), nil, tab, []byte(payload), func(seq uint64, err error) {
 			defer wait.Done()
 			mu.Lock()
 			defer mu.Unlock()

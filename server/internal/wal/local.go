@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/zerobus-go/zerobus/server/internal/histogram"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -44,7 +45,8 @@ type Local struct {
 	entries   uint64 // in these
 	written   int64  // bytes of these
 
-	writer writer
+	syncTime histogram.Histogram // of groups; has no lock
+	writer   writer
 
 	closed   chan struct{}
 	closeErr error
@@ -58,7 +60,7 @@ var errReplaying = errors.New("wal: Append while Replay runs: replay first, then
 func (l *Local) ID() string { return l.id.String() }
 
 // Append implements [Log].
-func (l *Local) Append(ctx context.Context, table TableID, payload []byte, done func(seq uint64, err error)) error {
+func (l *Local) Append(ctx context.Context, chain *Chain, table TableID, payload []byte, done func(seq uint64, err error)) error {
 	if len(payload) > l.opts.MaxEntryBytes {
 		return fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrTooLarge, len(payload), l.opts.MaxEntryBytes)
 	}
@@ -78,7 +80,7 @@ func (l *Local) Append(ctx context.Context, table TableID, payload []byte, done 
 		return err
 	}
 	b := l.filling
-	mem := b.reserve(int(size), own, done)
+	mem := b.reserve(int(size), own, chain, done)
 	l.appended = true
 	l.work.Signal()
 	l.mu.Unlock()
@@ -114,7 +116,7 @@ func (l *Local) stop(err error) {
 	}
 	l.mu.Unlock()
 	if first {
-		l.log.Error("the write-ahead log stopped", "error", err)
+		l.log.Error("the write-ahead log stopped", "err", err)
 	}
 }
 
@@ -247,6 +249,10 @@ type Stats struct {
 	Entries  uint64 // entries in these groups
 	Written  int64  // bytes of these entries, as they are in the log
 	Full     bool   // entries are refused for lack of room
+	Stopped  bool   // entries are refused after a disk error, until the log is opened anew
+	Limit    int64  // Options.MaxBytes
+
+	SyncTime histogram.Snapshot // of the groups' syncs
 }
 
 // Stats gives the present state.
@@ -263,6 +269,9 @@ func (l *Local) Stats() Stats {
 		Entries:  l.entries,
 		Written:  l.written,
 		Full:     l.full != nil,
+		Stopped:  l.poison != nil,
+		Limit:    l.opts.MaxBytes,
+		SyncTime: l.syncTime.Snapshot(),
 	}
 }
 

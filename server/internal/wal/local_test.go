@@ -228,7 +228,7 @@ func TestLocal_DoneComesInOrder(t *testing.T) {
 			var last uint64
 			for i := range each {
 				c := make(chan uint64, 1)
-				err := l.Append(context.Background(), table(a), []byte(strings.Repeat("p", i*3)), func(seq uint64, err error) {
+				err := l.Append(context.Background(), nil, table(a), []byte(strings.Repeat("p", i*3)), func(seq uint64, err error) {
 					if err != nil {
 						t.Error(err)
 					}
@@ -269,7 +269,7 @@ func TestLocal_AppendWaitsForRoomAndHonoursContext(t *testing.T) {
 	var queued sync.WaitGroup
 	add := func() {
 		queued.Add(1)
-		err := l.Append(context.Background(), table(1), payload, func(_ uint64, err error) {
+		err := l.Append(context.Background(), nil, table(1), payload, func(_ uint64, err error) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -288,7 +288,7 @@ func TestLocal_AppendWaitsForRoomAndHonoursContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	refused := make(chan error)
 	go func() {
-		refused <- l.Append(ctx, table(1), payload, func(uint64, error) { t.Error("done was called for an entry that was not queued") })
+		refused <- l.Append(ctx, nil, table(1), payload, func(uint64, error) { t.Error("done was called for an entry that was not queued") })
 	}()
 	select {
 	case err := <-refused:
@@ -322,7 +322,7 @@ func TestLocal_CloseWritesWhatIsQueued(t *testing.T) {
 	const n = 10
 	done.Add(n)
 	for i := range n {
-		err := l.Append(context.Background(), table(1), []byte{byte(i)}, func(seq uint64, err error) {
+		err := l.Append(context.Background(), nil, table(1), []byte{byte(i)}, func(seq uint64, err error) {
 			if err != nil || seq != uint64(i+1) {
 				t.Errorf("entry %d: %d, %v", i, seq, err)
 			}
@@ -365,12 +365,12 @@ func TestLocal_RefusesMisuse(t *testing.T) {
 	never := func(uint64, error) { t.Error("done was called") }
 	ctx := context.Background()
 
-	if err := l.Append(ctx, table(1), make([]byte, o.MaxEntryBytes+1), never); !errors.Is(err, wal.ErrTooLarge) {
+	if err := l.Append(ctx, nil, table(1), make([]byte, o.MaxEntryBytes+1), never); !errors.Is(err, wal.ErrTooLarge) {
 		t.Errorf("too large: %v", err)
 	}
 	over, cancel := context.WithCancel(ctx)
 	cancel()
-	if err := l.Append(over, table(1), nil, never); !errors.Is(err, context.Canceled) {
+	if err := l.Append(over, nil, table(1), nil, never); !errors.Is(err, context.Canceled) {
 		t.Errorf("context is over: %v", err)
 	}
 	mustPut(t, l, table(1), make([]byte, o.MaxEntryBytes))
@@ -381,7 +381,7 @@ func TestLocal_RefusesMisuse(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Append(ctx, table(1), nil, never); !errors.Is(err, wal.ErrClosed) {
+	if err := l.Append(ctx, nil, table(1), nil, never); !errors.Is(err, wal.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 	if _, err := replay(l); !errors.Is(err, wal.ErrClosed) {
@@ -393,7 +393,7 @@ func TestLocal_RefusesMisuse(t *testing.T) {
 	calls := 0
 	err := l.Replay(ctx, func(wal.Entry) error {
 		calls++
-		if err := l.Append(ctx, table(1), nil, never); err == nil {
+		if err := l.Append(ctx, nil, table(1), nil, never); err == nil {
 			t.Error("Append during Replay is taken")
 		}
 		return errMine
@@ -441,7 +441,7 @@ func TestLocal_AppendDoesNotAllocate(t *testing.T) {
 	}
 	run := func() {
 		for range 16 {
-			if err := l.Append(context.Background(), table(1), payload, done); err != nil {
+			if err := l.Append(context.Background(), nil, table(1), payload, done); err != nil {
 				t.Fatal(err)
 			}
 		}

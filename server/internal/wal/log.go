@@ -23,6 +23,9 @@ type Log interface {
 
 	// Append queues one entry. The payload is copied before Append returns.
 	//
+	// chain may be nil. The entries of one chain become durable in the order in which they were queued, without a hole: when one
+	// is refused through done, all that are queued after it get ErrChain.
+	//
 	// When Append returns nil, the entry will be attempted and done is called exactly once: with the entry's sequence
 	// number once the entry is durable, or with 0 and the error. Calls of done come on one goroutine, in the order of
 	// sequence numbers over the whole log; done must not block, and must not call Append, Replay or Close.
@@ -32,7 +35,7 @@ type Log interface {
 	// Append blocks while Options.MaxPendingBytes are queued; ctx bounds that wait and nothing else.
 	// Errors: ErrFull (retry later), ErrTooLarge (the caller's fault), ErrClosed, ErrPoisoned (restart the server),
 	// or ctx's error.
-	Append(ctx context.Context, table TableID, payload []byte, done func(seq uint64, err error)) error
+	Append(ctx context.Context, chain *Chain, table TableID, payload []byte, done func(seq uint64, err error)) error
 
 	// Trim tells that all entries of table with Seq <= upTo are in the table and need not be replayed. Segments of
 	// which all entries are trimmed are recycled in the background. Trim does no I/O and never blocks.
@@ -46,6 +49,12 @@ type Log interface {
 	// callers that are inside Append only as far as their entries are queued. Later calls wait for the first and
 	// return its result.
 	Close() error
+}
+
+// Chain is entries of which none may count without those before it, such as the records of one stream. The zero value is
+// ready for use, with one log.
+type Chain struct {
+	broken bool // the writer's
 }
 
 // TableID identifies a table in the log. It is the id of the table's metadata, not its name.
@@ -78,6 +87,9 @@ var (
 
 	// ErrTooLarge: the payload is larger than Options.MaxEntryBytes.
 	ErrTooLarge = errors.New("entry is too large for the write-ahead log")
+
+	// ErrChain: an earlier entry of the chain was refused.
+	ErrChain = errors.New("an earlier entry of the same chain was refused")
 
 	// ErrLocked: another server has the log open.
 	ErrLocked = errors.New("write-ahead log is in use")

@@ -44,7 +44,7 @@ func TestSpace_FullDiskRefusesAndRecovers(t *testing.T) {
 		d.SetSpace(3*o.SegmentBytes + 1000)
 		l := open(t, o)
 		all := fill(t, l, table(1))
-		err := l.Append(context.Background(), table(1), []byte("small"), func(uint64, error) { t.Error("done was called") })
+		err := l.Append(context.Background(), nil, table(1), []byte("small"), func(uint64, error) { t.Error("done was called") })
 		if !errors.Is(err, wal.ErrFull) || !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("full disk: %v", err)
 		}
@@ -111,7 +111,7 @@ func TestSpace_NothingOvertakesARefusal(t *testing.T) {
 	}
 	results := make(chan result, 100)
 	add := func(i, size int) {
-		err := l.Append(context.Background(), table(1), make([]byte, size), func(seq uint64, err error) { results <- result{i, seq, err} })
+		err := l.Append(context.Background(), nil, table(1), make([]byte, size), func(seq uint64, err error) { results <- result{i, seq, err} })
 		if err != nil {
 			t.Errorf("append %d: %v", i, err)
 		}
@@ -163,6 +163,84 @@ func TestSpace_NothingOvertakesARefusal(t *testing.T) {
 	}
 	if !refused {
 		t.Error("nothing was refused: the test does not test")
+	}
+}
+
+// When the log takes entries again, those of a chain that has lost one are refused all the same; others are taken.
+func TestSpace_AChainHasNoHole(t *testing.T) {
+	d := waltest.New()
+	o := small(d)
+	o.MaxBytes = 2 * o.SegmentBytes
+	l := open(t, o)
+	var broken, whole wal.Chain
+	add := func(c *wal.Chain, size int) (uint64, error) {
+		type result struct {
+			seq uint64
+			err error
+		}
+		done := make(chan result, 1)
+		if err := l.Append(context.Background(), c, table(1), make([]byte, size), func(seq uint64, err error) { done <- result{seq, err} }); err != nil {
+			return 0, err
+		}
+		r := <-done
+		return r.seq, r.err
+	}
+	var last uint64
+	for {
+		seq, err := add(&broken, 5000)
+		if errors.Is(err, wal.ErrFull) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = seq
+	}
+	l.Trim(table(1), last)
+	eventually(t, "takes entries again", func() bool { return !l.Stats().Full })
+	for range 2 {
+		if _, err := add(&broken, 1); !errors.Is(err, wal.ErrChain) {
+			t.Errorf("behind a hole: %v", err)
+		}
+		seq, err := add(&whole, 1)
+		if err != nil || seq != last+1 {
+			t.Errorf("another chain: %d, %v, want %d", seq, err, last+1)
+		}
+		last = seq
+	}
+	// In one group: those of the broken chain are left out, the others are one behind the other.
+	g := newGate(d)
+	type result struct {
+		i   int
+		seq uint64
+		err error
+	}
+	results := make(chan result, 8)
+	chains := []*wal.Chain{nil, &broken, &whole, &broken, nil, &whole}
+	queue := func(i int) {
+		if err := l.Append(context.Background(), chains[i], table(1), []byte{byte(i)}, func(seq uint64, err error) { results <- result{i, seq, err} }); err != nil {
+			t.Error(err)
+		}
+	}
+	queue(0)
+	<-g.reached
+	for i := 1; i < len(chains); i++ {
+		queue(i)
+	}
+	d.Hook(nil)
+	g.open <- struct{}{}
+	for i, c := range chains {
+		r := <-results
+		if c == &broken {
+			if !errors.Is(r.err, wal.ErrChain) {
+				t.Errorf("entry %d: %v", i, r.err)
+			}
+			continue
+		}
+		last++
+		if r.i != i || r.err != nil || r.seq != last {
+			t.Errorf("got %+v, want entry %d with number %d", r, i, last)
+		}
 	}
 }
 

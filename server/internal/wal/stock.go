@@ -142,7 +142,7 @@ func (s *stock) recycle(seg *segment) {
 	}
 	switch {
 	case err != nil:
-		l.log.Warn("a segment of the write-ahead log could not be recycled; it will be tried again", "error", err)
+		l.log.Warn("a segment of the write-ahead log could not be recycled; it will be tried again", "err", err)
 	default:
 		// Before the file is used again, the old name must be gone for good: else, after a crash, the header of a
 		// new segment could be found under it.
@@ -182,7 +182,7 @@ func (s *stock) add() {
 	l.mu.Unlock()
 	err := s.make(name, size)
 	if err != nil && !warned && !errors.Is(err, errStopped) {
-		l.log.Warn("a segment for the write-ahead log could not be made; it will be tried again", "error", err)
+		l.log.Warn("a segment for the write-ahead log could not be made; it will be tried again", "err", err)
 	}
 	l.mu.Lock()
 	s.busy = false
@@ -211,7 +211,7 @@ func (s *stock) make(name string, size int64) (err error) {
 	defer func() {
 		if err != nil {
 			if rerr := l.fs.Remove(temp); rerr != nil {
-				l.log.Warn("a file of the write-ahead log could not be removed", "error", ioError("remove", temp, rerr))
+				l.log.Warn("a file of the write-ahead log could not be removed", "err", ioError("remove", temp, rerr))
 				// The next attempt needs another name.
 				l.mu.Lock()
 				s.serial++

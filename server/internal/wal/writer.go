@@ -3,6 +3,7 @@ package wal
 import (
 	"context"
 	"runtime/pprof"
+	"time"
 )
 
 // writer is the goroutine that alone writes segments and calls done. Its fields are its own.
@@ -75,6 +76,11 @@ func (w *writer) commit(b *batch) {
 			w.refuse(b, i, len(b.slots), err)
 			return
 		}
+		if b.slots[i].broken() {
+			w.refuse(b, i, i+1, ErrChain)
+			i++
+			continue
+		}
 		j, size := b.fit(i, w.file.room())
 		if j == i {
 			w.roll()
@@ -116,7 +122,10 @@ func (w *writer) write(b *batch, i, j int) error {
 	if err != nil {
 		return err
 	}
-	return w.file.datasync()
+	start := time.Now()
+	err = w.file.datasync()
+	w.log.syncTime.Observe(time.Since(start))
+	return err
 }
 
 // settle records that the slots from i to j, of size bytes in all, are durable, and tells those who wait.
@@ -147,6 +156,9 @@ func (w *writer) settle(b *batch, i, j int, size int64) {
 // refuse tells those of the slots from i to j that their entries are not in the log.
 func (w *writer) refuse(b *batch, i, j int, err error) {
 	for k := i; k < j; k++ {
+		if c := b.slots[k].chain; c != nil {
+			c.broken = true
+		}
 		b.slots[k].done(0, err)
 	}
 	w.log.room.Release(b.bytes(i, j))
@@ -171,7 +183,7 @@ func (w *writer) roll() {
 		}
 		l.mu.Unlock()
 		if full {
-			l.log.Warn("the write-ahead log is full and refuses entries", "error", err)
+			l.log.Warn("the write-ahead log is full and refuses entries", "err", err)
 		}
 		return
 	}
