@@ -62,7 +62,7 @@ var serverRows = [][]string{
 	{"server/internal/catalog", "server/internal/token", "server/internal/decode", "server/internal/wal", "server/internal/parquetfile", "server/internal/delta", "server/internal/ledger"},
 	{"server/internal/lake/laketest"},
 	{"server/internal/lake", "server/internal/column"},
-	{"server/internal/datadir", "server/internal/localca", "server/internal/protooracle"},
+	{"server/internal/datadir", "server/internal/localca", "server/internal/protooracle", "server/internal/histogram"},
 	{"internal/unity"},
 	{"schema", "zerobustest"},
 	{"internal/wire", "internal/dial", "internal/oauth", "internal/sqltext", "internal/jsonscan", "internal/decimal", "internal/version"},
