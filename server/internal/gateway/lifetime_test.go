@@ -295,3 +295,34 @@ func TestDrain_GivesUpWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// While a request waits for the disk, the last acknowledgement is repeated: the client knows that the server lives.
+func TestSilence_AcknowledgementsAreRepeated(t *testing.T) {
+	inBubble(t, Options{}, func(d *door) {
+		c := d.open(64)
+		c.record(0)
+		c.acked(0)
+		synctest.Wait()
+		time.Sleep(time.Minute) // of the bubble: nothing is outstanding
+		select {
+		case r := <-c.came:
+			t.Errorf("got %+v while nothing is outstanding", r)
+		default:
+		}
+		d.log.hold()
+		c.record(1)
+		start := time.Now()
+		for range 5 {
+			c.acked(0)
+		}
+		if took := time.Since(start); took > 6*maxSilence {
+			t.Errorf("five repetitions took %v", took)
+		}
+		d.log.release()
+		c.acked(1)
+		c.halfClose()
+		if acked, err := c.end(); acked != -1 || err != nil {
+			t.Errorf("the end: %d, %v", acked, err)
+		}
+	})
+}

@@ -66,6 +66,13 @@ func (p *progress) end(verdict error) {
 	p.signal()
 }
 
+// waits tells whether requests were taken that are not durable.
+func (p *progress) waits() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.durable < p.appended
+}
+
 // look returns the number of durable requests and, once nothing more can come, that the stream is over and how.
 func (p *progress) look() (durable int64, over bool, verdict error) {
 	p.mu.Lock()

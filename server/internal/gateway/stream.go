@@ -120,6 +120,10 @@ func (s *stream) handle() (opened string, err error) {
 	return s.name, s.live()
 }
 
+// maxSilence is how long the server says nothing, twice at most, while requests wait to be durable: the last acknowledgement is
+// repeated then. Clients give a server up that is silent for a minute, and send everything again to one that is busy enough.
+const maxSilence = 5 * time.Second
+
 // acknowledge is the sender: it answers the handshake, sends acknowledgements as rows become durable, and the close signal when
 // the handler says so. It returns how the stream ends.
 func (s *stream) acknowledge() error {
@@ -128,14 +132,16 @@ func (s *stream) acknowledge() error {
 	}
 	s.log.Info("stream opened", "table", s.name, "records", s.kind.String())
 
-	acked := int64(0)
+	silence := time.NewTicker(maxSilence)
+	defer silence.Stop()
+	acked, said := int64(0), false // said: something, since the last tick
 	for {
 		durable, over, verdict := s.progress.look()
 		if durable > acked {
 			if err := s.send(wire.Response{Kind: wire.ResponseAck, AckUpTo: durable - 1, HasAck: true}); err != nil {
 				return err
 			}
-			acked = durable
+			acked, said = durable, true
 		}
 		if over {
 			return verdict
@@ -146,6 +152,14 @@ func (s *stream) acknowledge() error {
 			if err := s.send(wire.Response{Kind: wire.ResponseClose, CloseIn: grace, HasCloseIn: true}); err != nil {
 				return err
 			}
+			said = true
+		case <-silence.C:
+			if !said && acked > 0 && s.progress.waits() {
+				if err := s.send(wire.Response{Kind: wire.ResponseAck, AckUpTo: acked - 1, HasAck: true}); err != nil {
+					return err
+				}
+			}
+			said = false
 		case <-s.ss.Context().Done():
 			return status.FromContextError(s.ss.Context().Err()).Err()
 		}
