@@ -41,8 +41,10 @@ type Gate struct {
 	Catalog    *catalog.Catalog
 	Tables     *table.Set
 	MaxStreams int64
+	Quotas     Quotas
 
 	streams atomic.Int64
+	limits  limits
 }
 
 // Authenticate checks the value of an authorization header. Denials: Unauthenticated.
@@ -61,13 +63,21 @@ func (g *Gate) Authenticate(authorization string) (token.Claims, error) {
 	return claims, nil
 }
 
-// Enter takes a place among the open streams. The caller calls leave once when the stream ends. Denials: TooMany.
-func (g *Gate) Enter() (leave func(), err error) {
+// Enter takes a place among the open streams, those of the principal among them. The caller calls leave once when the stream
+// ends. Denials: TooMany.
+func (g *Gate) Enter(principal string) (leave func(), err error) {
 	if n := g.streams.Add(1); g.MaxStreams > 0 && n > g.MaxStreams {
 		g.streams.Add(-1)
 		return nil, &Denial{Reason: TooMany, Msg: fmt.Sprintf("the server has %d open streams, its limit: try again later", g.MaxStreams)}
 	}
-	return func() { g.streams.Add(-1) }, nil
+	if limit := g.Quotas.PrincipalStreams; !g.limits.enter(principal, limit) {
+		g.streams.Add(-1)
+		return nil, &Denial{Reason: TooMany, Msg: fmt.Sprintf("the principal has %d open streams, its limit: try again later", limit)}
+	}
+	return func() {
+		g.streams.Add(-1)
+		g.limits.leave(principal, g.Quotas.PrincipalStreams)
+	}, nil
 }
 
 // Streams is the number of open streams.

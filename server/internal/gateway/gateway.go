@@ -72,6 +72,7 @@ const (
 	maxConnStreams = 100_000          // one connection may carry all streams of an SDK; Gate.MaxStreams is the limit
 	maxHeaders     = 64 << 10         // bytes; a token has up to 4 KiB
 	connectTimeout = 20 * time.Second // from a connection to the end of its TLS and HTTP/2 handshakes; gRPC's own is two minutes
+	idleAfter      = 10 * time.Minute // of a connection without a stream, until it is closed
 	pingAfter      = time.Minute
 	pingTimeout    = 20 * time.Second
 	clientPings    = 10 * time.Second
@@ -86,7 +87,7 @@ func (g *Gateway) ServerOptions() []grpc.ServerOption {
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(connectTimeout),
 		// A client that vanished without a word leaves its place after pingAfter and pingTimeout.
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleAfter, Time: pingAfter, Timeout: pingTimeout}),
 		// Clients that ping on their own, as some do every 30 s, are not cut for it.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: clientPings, PermitWithoutStream: true}),
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // MinLifetime is the shortest lifetime that makes sense: with less, streams spend their lives in handshakes.
@@ -23,6 +24,16 @@ const (
 	// does not read, must not keep the stream's place.
 	settleTime = 5 * time.Second
 )
+
+// maxUnread is how long a client may leave an acknowledgement unread that does not fit into the transport's window any more: then
+// thousands before it are unread, too.
+const maxUnread = 2 * time.Minute
+
+// unread tells whether the sender has been stuck for so long.
+func (s *stream) unread() bool {
+	since := s.sending.Load()
+	return since != 0 && s.g.clock()-time.Duration(since) > maxUnread
+}
 
 // age is how long a new stream serves before its client is asked to leave. It is up to a tenth shorter than the lifetime, at
 // random: streams that were opened together, after a restart for one, do not come back together for ever.
@@ -58,11 +69,21 @@ func (s *stream) live() error {
 	defer timer.Stop()
 
 	grace := s.g.opts.Grace
-	select {
-	case err := <-sent:
-		return err
-	case <-timer.C:
-	case grace = <-s.leave:
+	watch := time.NewTicker(maxUnread / 4)
+	defer watch.Stop()
+	for serving := true; serving; {
+		select {
+		case err := <-sent:
+			return err
+		case <-timer.C:
+			serving = false
+		case grace = <-s.leave:
+			serving = false
+		case <-watch.C:
+			if s.unread() {
+				return status.Errorf(codes.DeadlineExceeded, "table %s: the client has read no acknowledgement for %s.", s.name, maxUnread)
+			}
+		}
 	}
 
 	s.signal <- grace

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/zerobus-go/zerobus/internal/wire"
+	"github.com/zerobus-go/zerobus/server/internal/admission"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -325,4 +327,61 @@ func TestSilence_AcknowledgementsAreRepeated(t *testing.T) {
 			t.Errorf("the end: %d, %v", acked, err)
 		}
 	})
+}
+
+// A client that does not read keeps its stream, and what the server holds for it, for two minutes and no longer.
+func TestSilence_ClientThatDoesNotRead(t *testing.T) {
+	inBubble(t, Options{Lifetime: -1}, func(d *door) {
+		c := d.open(1)
+		start := time.Now()
+		for i := range int64(10) {
+			if !c.record(i) {
+				break
+			}
+			synctest.Wait()
+		}
+		<-c.ended
+		if took := time.Since(start); took < maxUnread || took > 2*maxUnread {
+			t.Errorf("it was ended after %v", took)
+		}
+		if status.Code(c.status) != codes.DeadlineExceeded || !strings.Contains(c.status.Error(), "no acknowledgement") {
+			t.Errorf("the status is %v", c.status)
+		}
+	})
+}
+
+// A principal's and a table's quotas.
+func TestQuotas(t *testing.T) {
+	t.Run("streams", func(t *testing.T) {
+		inBubble(t, Options{}, func(d *door) {
+			d.gate.Quotas.PrincipalStreams = 2
+			a := d.open(8)
+			d.open(8)
+			d.dial(1).endsWith(codes.ResourceExhausted, "the principal has 2 open streams")
+			a.halfClose()
+			<-a.ended
+			d.open(8)
+		})
+	})
+	for name, q := range map[string]admission.Quotas{"principal": {PrincipalBytes: 1 << 20}, "table": {TableBytes: 1 << 20}} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, Options{}, func(d *door) {
+				d.gate.Quotas = q
+				c := d.open(1 << 10)
+				rec := fmt.Sprintf(`{"id":%s1}`, strings.Repeat(" ", 1<<20))
+				start := time.Now()
+				const n = 40 // MiB: the first ten come at once
+				for i := range int64(n) {
+					c.send(append(wire.AppendSinglePrefix(nil, i, wire.JSON, len(rec)), rec...))
+				}
+				c.halfClose()
+				if acked, err := c.end(); acked != n-1 || err != nil {
+					t.Errorf("offset %d, %v", acked, err)
+				}
+				if took := time.Since(start); took < 29*time.Second || took > 32*time.Second {
+					t.Errorf("40 MiB at 1 MiB/s took %v", took)
+				}
+			})
+		})
+	}
 }

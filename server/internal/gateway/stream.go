@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,9 +41,11 @@ type stream struct {
 	kind    wire.RecordType
 	numbers numbers
 	chain   wal.Chain
+	flow    admission.Flow
 
 	opened   bool // the handler's: the handshake is done
 	progress *progress
+	sending  atomic.Int64       // since when the sender is in the transport, as the gateway's clock has it; 0 when it is not
 	created  chan error         // the handshake's result; capacity 1
 	leave    chan time.Duration // from the gateway to the handler: the client is to leave so soon; capacity 1
 	signal   chan time.Duration // from the handler to the sender: a close signal, once; capacity 1
@@ -57,7 +60,7 @@ func (g *Gateway) serve(ss grpc.ServerStream) (err error) {
 	if err != nil {
 		return denied(err)
 	}
-	leave, err := g.gate.Enter()
+	leave, err := g.gate.Enter(claims.PrincipalID)
 	if err != nil {
 		return denied(err)
 	}
@@ -167,6 +170,8 @@ func (s *stream) acknowledge() error {
 }
 
 func (s *stream) send(r wire.Response) error {
+	s.sending.Store(max(1, int64(s.g.clock())))
+	defer s.sending.Store(0)
 	return s.ss.SendMsg(&wire.Outgoing{Buffers: mem.BufferSlice{mem.SliceBuffer(wire.AppendResponse(nil, r))}})
 }
 
@@ -188,6 +193,7 @@ func (s *stream) receive(md metadata.MD) {
 		if s.numbers.lease != nil {
 			s.numbers.lease.Release()
 		}
+		s.flow.Release()
 	}()
 	err := s.greet(md)
 	if err == nil {
@@ -231,6 +237,7 @@ func (s *stream) handshake() error {
 		return trouble(table.ErrDropped, s.name)
 	}
 	s.table, s.name = t, t.Info().Name.String()
+	s.flow = s.g.gate.Flow(s.claims.PrincipalID, s.name)
 	switch s.kind {
 	case wire.Proto:
 		if len(c.Descriptor) == 0 {
@@ -311,6 +318,9 @@ func (s *stream) take(b []byte, req *wire.Request, offset int64) error {
 	counters, received := &s.g.counters, s.g.clock()
 	if err := s.check(b, req, offset); err != nil {
 		counters.refused[RefusedRequest].Add(1)
+		return err
+	}
+	if err := s.flow.Wait(s.ss.Context(), len(req.Body)); err != nil {
 		return err
 	}
 	first, repeats, err := s.number(req, offset)
