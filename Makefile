@@ -46,6 +46,22 @@ blackbox: build ## the real server killed, ended and out of disk under load: mak
 	@go build -o $(BIN)/blackbox ./server/internal/blackbox
 	$(BIN)/blackbox -bin $(BIN)/zerobus -kills $(KILLS) -terms $(TERMS) -full $(FULL) -seed $(SEED) $(BLACKBOX)
 
+# HOSTILE has flags, such as HOSTILE='-only tokens'; go run ./server/internal/hostile -h lists them.
+.PHONY: hostile
+hostile: build ## the real server attacked in every layer, beside a load that must go on: make hostile HOSTILE='-only http2'
+	@go build -o $(BIN)/hostile ./server/internal/hostile
+	$(BIN)/hostile -bin $(BIN)/zerobus $(HOSTILE)
+
+FUZZTIME ?= 10m
+FUZZ     ?= .
+.PHONY: fuzz
+fuzz: ## every fuzz target in turn: make fuzz FUZZTIME=10m FUZZ=server/internal/wal
+	./tools/fuzz $(FUZZTIME) '$(FUZZ)'
+
+.PHONY: vuln
+vuln: $(BIN)/govulncheck ## known vulnerabilities that our code reaches; skipped where vuln.go.dev cannot be reached
+	./tools/vuln
+
 .PHONY: lint
 lint: $(BIN)/staticcheck $(BIN)/gofumpt ## format, vet, static analysis, tidy modules
 	@bad=$$($(BIN)/gofumpt -l $$(git ls-files '*.go' ':!:*.pb.go')); \
@@ -63,6 +79,8 @@ $(BIN)/staticcheck: tools/go.mod tools/go.sum
 	cd tools && GOWORK=off go build -o $@ honnef.co/go/tools/cmd/staticcheck
 $(BIN)/gofumpt: tools/go.mod tools/go.sum
 	cd tools && GOWORK=off go build -o $@ mvdan.cc/gofumpt
+$(BIN)/govulncheck: tools/go.mod tools/go.sum
+	cd tools && GOWORK=off go build -o $@ golang.org/x/vuln/cmd/govulncheck
 
 .PHONY: tidy
 tidy: ## tidy the go.mod files
@@ -73,8 +91,13 @@ cross: ## build the SDK and the tool for every supported platform
 	./tools/cross
 
 .PHONY: interop
-interop: build ## other people's clients and readers against our server (installs Python packages into interop/.venv)
+interop: build ## other people's clients and readers against our server (installs Python packages into interop/)
 	./interop/run
+	./interop/sdks/run quick
+
+.PHONY: interop-sdks
+interop-sdks: build ## published packages of the official SDKs against our server; ONLY='java rust' runs these languages
+	./interop/sdks/run $(ONLY)
 
 .PHONY: bench
 bench: ## benchmarks of both modules, short
@@ -97,4 +120,4 @@ soak: ## high load, then what is left of memory, log, files and goroutines: make
 	@$(BIN)/bench-durability soak -for $(FOR) -dir bench/.out -out bench/results
 
 .PHONY: ci
-ci: demo test lint cross interop ## what CI runs
+ci: demo test lint vuln cross interop ## what CI runs

@@ -53,8 +53,9 @@ var sdkImports = map[string][]string{
 // serverRows is the server's order, from the top. A package may import packages of lower rows only: not of its own row,
 // so stages do not import each other.
 var serverRows = [][]string{
-	{"server/cmd/zerobus", "server/internal/blackbox"},
+	{"server/cmd/zerobus", "server/internal/blackbox", "server/internal/hostile"},
 	{"server", "."},
+	{"server/internal/metrics"},
 	{"server/internal/gateway", "server/internal/rest", "server/internal/admin"},
 	{"server/internal/admission"},
 	{"server/internal/table"},

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -19,7 +20,13 @@ const (
 	TLSAuto = "auto"
 )
 
-// Config is the settings of a Server. Zero values mean the defaults.
+// The values of Config.Metrics.
+const (
+	MetricsOn  = "on"
+	MetricsOff = "off"
+)
+
+// Config is the settings of a Server. Zero values mean the defaults, which [DefaultConfig] has.
 type Config struct {
 	DataDir    string // required; made when it does not exist
 	GRPCListen string // default 127.0.0.1:8980; port 0 takes a free one
@@ -28,6 +35,18 @@ type Config struct {
 	// TLS for both listeners: "off", "auto" (a certificate of an authority kept in the data directory) or "CERT,KEY" (two PEM
 	// files). Default: off when both addresses are loopback, else auto.
 	TLS string
+
+	// Metrics says whether Prometheus may read /metrics: "on", the default, or "off". Whoever reaches the listener may read them.
+	// They have totals only, and no names, unless MetricsTables is set.
+	Metrics string
+
+	// MetricsListen is an address of its own for /metrics, /healthz and /readyz, always without TLS; port 0 takes a free one. Then
+	// the HTTP listener has no /metrics. Default: none, all three are on the HTTP listener.
+	MetricsListen string
+
+	// MetricsTables is for how many open tables the metrics have gauges, by name; with more tables, the first ones in the order of
+	// their names. Default 0: for none.
+	MetricsTables int64
 
 	// StreamLifetime is the age at which a stream's client is asked to open another one, less up to a tenth at random so that
 	// streams of one age do not end together. SDKs do so by themselves; a stream whose client stays is ended 10 s later. Tokens
@@ -40,18 +59,49 @@ type Config struct {
 	ProducerRetention time.Duration
 
 	CommitInterval time.Duration // from a durable row to its commit; default 1 s
-	MemoryBytes    int64         // budget for rows that are not committed yet; default 1 GiB
-	LogBytes       int64         // bound of the write-ahead log on disk; default 8 GiB
+	MemoryBytes    int64         // budget for rows that are not committed yet; default 1 GiB, of which one table gets half at most
+	LogBytes       int64         // bound of the write-ahead log on disk; default 8 GiB, at least 128 MiB
 	MaxStreams     int64         // open streams at a time; default 10,000
-	Logger         *slog.Logger  // default: silent
+
+	// Quotas; 0, the default, is no bound. A stream over a rate is not refused, but read more slowly; 10 MiB may come at once.
+	PrincipalStreams int64 // open streams of one principal at a time
+	PrincipalRate    int64 // bytes of records in a second from one principal
+	TableRate        int64 // bytes of records in a second into one table
+
+	Logger *slog.Logger // default: silent
+}
+
+// minLogBytes is two segments of the log: one that is written, and a spare one.
+const minLogBytes = 128 << 20
+
+// DefaultConfig is the defaults of all settings that have one. That of TLS depends on the addresses.
+func DefaultConfig() Config {
+	return Config{
+		GRPCListen:        "127.0.0.1:8980",
+		HTTPListen:        "127.0.0.1:8981",
+		Metrics:           MetricsOn,
+		StreamLifetime:    15 * time.Minute,
+		ProducerRetention: 7 * 24 * time.Hour,
+		CommitInterval:    time.Second,
+		MemoryBytes:       1 << 30,
+		LogBytes:          8 << 30,
+		MaxStreams:        10_000,
+	}
 }
 
 func (c Config) withDefaults() Config {
-	if c.GRPCListen == "" {
-		c.GRPCListen = "127.0.0.1:8980"
-	}
-	if c.HTTPListen == "" {
-		c.HTTPListen = "127.0.0.1:8981"
+	d := DefaultConfig()
+	c.GRPCListen = cmp.Or(c.GRPCListen, d.GRPCListen)
+	c.HTTPListen = cmp.Or(c.HTTPListen, d.HTTPListen)
+	c.Metrics = cmp.Or(c.Metrics, d.Metrics)
+	c.StreamLifetime = cmp.Or(c.StreamLifetime, d.StreamLifetime)
+	c.ProducerRetention = cmp.Or(c.ProducerRetention, d.ProducerRetention)
+	c.CommitInterval = cmp.Or(c.CommitInterval, d.CommitInterval)
+	c.MemoryBytes = cmp.Or(c.MemoryBytes, d.MemoryBytes)
+	c.LogBytes = cmp.Or(c.LogBytes, d.LogBytes)
+	c.MaxStreams = cmp.Or(c.MaxStreams, d.MaxStreams)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.TLS == "" {
 		c.TLS = TLSAuto
@@ -59,42 +109,80 @@ func (c Config) withDefaults() Config {
 			c.TLS = TLSOff
 		}
 	}
-	if c.MaxStreams == 0 {
-		c.MaxStreams = 10_000
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
 	return c
 }
 
-// Validate reports every setting that cannot work.
+// SettingError is a setting that cannot work.
+type SettingError struct {
+	Field string // of Config
+	Msg   string
+}
+
+func (e *SettingError) Error() string { return e.Msg }
+
+// Validate reports every setting that cannot work: the error joins a *SettingError for each of them.
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	var errs []error
+	fault := func(field, format string, args ...any) {
+		errs = append(errs, &SettingError{field, fmt.Sprintf(format, args...)})
+	}
 	if c.DataDir == "" {
-		errs = append(errs, errors.New("the data directory is not named"))
+		fault("DataDir", "the data directory is not named")
 	}
-	for _, a := range []struct{ what, addr string }{{"gRPC", c.GRPCListen}, {"HTTP", c.HTTPListen}} {
-		if _, _, err := net.SplitHostPort(a.addr); err != nil {
-			errs = append(errs, fmt.Errorf("%s listen address %q: expected HOST:PORT", a.what, a.addr))
-		}
+	c.checkAddresses(fault)
+	if cert, key, pair := strings.Cut(c.TLS, ","); c.TLS != TLSOff && c.TLS != TLSAuto && (!pair || cert == "" || key == "") {
+		fault("TLS", "TLS %q: expected off, auto or CERT,KEY", c.TLS)
 	}
-	if _, _, pair := strings.Cut(c.TLS, ","); c.TLS != TLSOff && c.TLS != TLSAuto && !pair {
-		errs = append(errs, fmt.Errorf("TLS %q: expected off, auto or CERT,KEY", c.TLS))
+	if c.Metrics != MetricsOn && c.Metrics != MetricsOff {
+		fault("Metrics", "metrics %q: expected on or off", c.Metrics)
 	}
 	for _, n := range []struct {
-		what  string
-		value int64
-	}{{"commit interval", int64(c.CommitInterval)}, {"producer retention", int64(c.ProducerRetention)}, {"memory budget", c.MemoryBytes}, {"log bound", c.LogBytes}, {"stream limit", c.MaxStreams}} {
+		field, what string
+		value       int64
+	}{
+		{"CommitInterval", "commit interval", int64(c.CommitInterval)},
+		{"ProducerRetention", "producer retention", int64(c.ProducerRetention)},
+		{"MemoryBytes", "memory budget", c.MemoryBytes},
+		{"LogBytes", "log bound", c.LogBytes},
+		{"MaxStreams", "stream limit", c.MaxStreams},
+		{"MetricsTables", "number of tables in the metrics", c.MetricsTables},
+		{"PrincipalStreams", "stream limit of a principal", c.PrincipalStreams},
+		{"PrincipalRate", "rate of a principal", c.PrincipalRate},
+		{"TableRate", "rate of a table", c.TableRate},
+	} {
 		if n.value < 0 {
-			errs = append(errs, fmt.Errorf("the %s is negative", n.what))
+			fault(n.field, "the %s is negative", n.what)
 		}
 	}
+	if c.LogBytes > 0 && c.LogBytes < minLogBytes {
+		fault("LogBytes", "the log bound is %d bytes, less than %d: it takes so much from the start", c.LogBytes, minLogBytes)
+	}
 	if c.StreamLifetime > 0 && c.StreamLifetime < gateway.MinLifetime {
-		errs = append(errs, fmt.Errorf("the stream lifetime is %v, less than %v: streams would spend it in their handshakes", c.StreamLifetime, gateway.MinLifetime))
+		fault("StreamLifetime", "the stream lifetime is %v, less than %v: streams would spend it in their handshakes", c.StreamLifetime, gateway.MinLifetime)
 	}
 	return errors.Join(errs...)
+}
+
+// checkAddresses looks for addresses that are none, and for one that is named twice.
+func (c Config) checkAddresses(fault func(field, format string, args ...any)) {
+	taken := map[string]string{}
+	for _, a := range []struct{ field, what, addr string }{
+		{"GRPCListen", "gRPC", c.GRPCListen}, {"HTTPListen", "HTTP", c.HTTPListen}, {"MetricsListen", "metrics", c.MetricsListen},
+	} {
+		if a.field == "MetricsListen" && a.addr == "" {
+			continue
+		}
+		_, port, err := net.SplitHostPort(a.addr)
+		switch other := taken[a.addr]; {
+		case err != nil:
+			fault(a.field, "%s listen address %q: expected HOST:PORT", a.what, a.addr)
+		case other != "" && port != "0":
+			fault(a.field, "%s listen address %q: it is the %s listen address too", a.what, a.addr, other)
+		default:
+			taken[a.addr] = a.what
+		}
+	}
 }
 
 func loopback(addr string) bool {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -35,9 +36,9 @@ const maxEntryBytes = 56 << 20
 
 // What the end of the server takes, at most, before the commits have their turn.
 const (
-	closeGrace = 2 * time.Second // for clients to leave
-	closeRest  = time.Second     // for last acknowledgements and statuses to go out
-	cutTime    = time.Second     // for gRPC to cut what is left
+	closeGrace = 1500 * time.Millisecond // for clients to leave; not 2 s, after which SDKs that were refused come again, all at once
+	closeRest  = time.Second             // for last acknowledgements and statuses to go out
+	cutTime    = time.Second             // for gRPC to cut what is left
 )
 
 // Server is a running server.
@@ -53,23 +54,30 @@ type Server struct {
 
 	grpc         *grpc.Server
 	http         *http.Server
+	probes       *http.Server // nil without a listener of their own
+	front        *rest.Front
 	grpcListener net.Listener
 	httpListener net.Listener
+	handler      http.Handler // of HTTP requests, from Serve on
+	metricsURL   string       // empty when metrics are off
 	running      datadir.Running
+	life         life
+	failed       chan error // results of gRPC and HTTP
 
 	shutdown sync.Once
 	ended    chan struct{} // closed when Shutdown is done
 	endError error         // of Shutdown
 }
 
-// New opens the stores of the data directory, replays the log and takes the ports. It serves nothing before Serve.
+// New takes the ports, opens the stores of the data directory and replays the log. Until Serve it answers nothing but /healthz,
+// /readyz and /metrics; other HTTP requests wait.
 // ctx bounds the opening only. Errors name the store or the address.
 func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, ended: make(chan struct{})}
+	s := &Server{cfg: cfg, ended: make(chan struct{}), failed: make(chan error, 2)}
 	var undo []func() error
 	defer func() {
 		if err != nil {
@@ -94,7 +102,15 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.httpListener, err = listen("HTTP", cfg.HTTPListen); err != nil {
 		return nil, err
 	}
-	undo = append(undo, s.httpListener.Close)
+	undo = append(undo, func() error {
+		_ = s.httpListener.Close() // its server may have done so
+		return nil
+	})
+	stop, err := s.serveHTTP(tlsConfig)
+	if err != nil {
+		return nil, err
+	}
+	undo = append(undo, stop)
 
 	if s.catalog, err = catalog.Open(s.dir.Catalog(), catalog.Options{}); err != nil {
 		return nil, err
@@ -104,14 +120,10 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	scheme := "http"
-	if tlsConfig != nil {
-		scheme = "https"
-	}
 	s.running = datadir.Running{
 		PID: os.Getpid(), CA: ca,
-		GRPCEndpoint: scheme + "://" + dialable(s.grpcListener.Addr()),
-		WorkspaceURL: scheme + "://" + dialable(s.httpListener.Addr()),
+		GRPCEndpoint: endpoint(s.grpcListener, tlsConfig != nil),
+		WorkspaceURL: endpoint(s.httpListener, tlsConfig != nil),
 	}
 	if err := s.announce(); err != nil {
 		return nil, err
@@ -153,7 +165,10 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 
-	gate := &admission.Gate{Tokens: tokens, Catalog: s.catalog, Tables: s.tables, MaxStreams: cfg.MaxStreams}
+	gate := &admission.Gate{
+		Tokens: tokens, Catalog: s.catalog, Tables: s.tables, MaxStreams: cfg.MaxStreams,
+		Quotas: admission.Quotas{PrincipalStreams: cfg.PrincipalStreams, PrincipalBytes: cfg.PrincipalRate, TableBytes: cfg.TableRate},
+	}
 	s.gateway = gateway.New(gate, gateway.Options{Lifetime: cfg.StreamLifetime, Logger: cfg.Logger})
 	opts := s.gateway.ServerOptions()
 	if tlsConfig != nil {
@@ -166,12 +181,66 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	s.gateway.Register(s.grpc)
 
 	s.admin = admin.NewLocal(s.catalog, lakeTables, s.tables.Flush)
-	s.http = rest.Server(rest.Handler(rest.Config{
+	s.handler = rest.Handler(rest.Config{
 		Catalog: s.catalog, Tokens: tokens, Lake: lakeTables, Logger: cfg.Logger,
-		Admin: admin.Handler(s.admin, rest.AdminPath, adminToken, cfg.Logger),
-	}), cfg.Logger)
-	s.http.TLSConfig = tlsConfig
+		AdminToken: adminToken, Admin: admin.Handler(s.admin, rest.AdminPath, adminToken, cfg.Logger),
+	})
 	return s, nil
+}
+
+// serveHTTP serves probes, which must be answered while a long replay goes on, and holds back all other requests. stop ends it.
+func (s *Server) serveHTTP(tlsConfig *tls.Config) (stop func() error, err error) {
+	shown := s.metrics()
+	var listener net.Listener
+	if s.cfg.MetricsListen == "" {
+		s.front = rest.NewFront(s.health, shown)
+		if shown != nil {
+			s.metricsURL = endpoint(s.httpListener, tlsConfig != nil) + "/metrics"
+		}
+	} else {
+		if listener, err = listen("metrics", s.cfg.MetricsListen); err != nil {
+			return nil, err
+		}
+		s.front = rest.NewFront(s.health, nil)
+		s.probes = rest.Server(rest.Probes(s.health, shown), s.cfg.Logger)
+		if shown != nil {
+			s.metricsURL = endpoint(listener, false) + "/metrics"
+		}
+		go func() {
+			if err := s.probes.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				s.cfg.Logger.Error("metrics and probes are not answered any more", "err", err)
+			}
+		}()
+	}
+	s.http = rest.Server(s.front, s.cfg.Logger)
+	s.http.TLSConfig = tlsConfig.Clone() // net/http changes it
+	go func() {
+		if tlsConfig != nil {
+			s.failed <- s.http.ServeTLS(s.httpListener, "", "")
+			return
+		}
+		s.failed <- s.http.Serve(s.httpListener)
+	}()
+	return func() error {
+		s.front.Open(rest.Closing)
+		return errors.Join(s.http.Close(), s.closeProbes())
+	}, nil
+}
+
+// closeProbes ends the listener of probes, if they have one.
+func (s *Server) closeProbes() error {
+	if s.probes == nil {
+		return nil
+	}
+	return s.probes.Close()
+}
+
+// endpoint is the URL of a listener for clients on this machine.
+func endpoint(l net.Listener, secure bool) string {
+	if secure {
+		return "https://" + dialable(l.Addr())
+	}
+	return "http://" + dialable(l.Addr())
 }
 
 // announce lets the tool find the server. The catalog's lock is held, so what is there is of a server that was killed. A disk
@@ -220,24 +289,20 @@ func (s *Server) WorkspaceURL() string { return s.running.WorkspaceURL }
 // CAFile is the certificate authority that clients must trust, or empty: without TLS, or with certificates from outside.
 func (s *Server) CAFile() string { return s.running.CA }
 
+// MetricsURL is where Prometheus finds the metrics, or empty when they are off.
+func (s *Server) MetricsURL() string { return s.metricsURL }
+
 // DataDir is the absolute path of the data directory.
 func (s *Server) DataDir() string { return s.dir.Root() }
 
 // Serve answers until Shutdown, then returns its error; or returns at once when a listener fails.
 func (s *Server) Serve() error {
-	failed := make(chan error, 2)
-	go func() { failed <- s.grpc.Serve(s.grpcListener) }()
-	go func() {
-		l := s.httpListener
-		if s.http.TLSConfig != nil {
-			failed <- s.http.ServeTLS(l, "", "")
-			return
-		}
-		failed <- s.http.Serve(l)
-	}()
+	go func() { s.failed <- s.grpc.Serve(s.grpcListener) }()
+	s.life.serve()
+	s.front.Open(s.handler)
 	select {
 	case <-s.ended:
-	case err := <-failed:
+	case err := <-s.failed:
 		if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
 			return errors.Join(err, s.Shutdown(context.Background()))
 		}
@@ -251,6 +316,8 @@ func (s *Server) Serve() error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.shutdown.Do(func() {
 		defer close(s.ended)
+		s.life.close()
+		s.front.Open(rest.Closing) // if it was never served
 		log := s.cfg.Logger
 		log.Info("shutting down")
 		// A client that does not go, or does not read, must not take the time that the commits need.
@@ -260,11 +327,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			log.Warn("streams were cut", "err", err)
 		}
 		s.stopGRPC(leave)
-		if err := s.http.Shutdown(leave); err != nil {
-			s.http.Close()
-		}
+		errs := []error{s.tables.Close(ctx)}
+		// HTTP is answered as long as that: clients that were asked to leave want tokens, and some take a connection that was
+		// accepted and not answered for a refusal that will stay.
+		s.stopHTTP()
 		// server.json goes before the locks do: afterwards it may be another server's.
-		errs := []error{s.dir.Retract(), s.tables.Close(ctx), s.log.Close(), s.ledger.Close(), s.catalog.Close()}
+		errs = append(errs, s.dir.Retract(), s.log.Close(), s.ledger.Close(), s.catalog.Close(), s.closeProbes())
 		// Stop does not close a listener that was never served.
 		_ = s.grpcListener.Close()
 		_ = s.httpListener.Close()
@@ -297,6 +365,15 @@ func (s *Server) stopGRPC(ctx context.Context) {
 	case <-stopped:
 	case <-cut.C:
 		s.cfg.Logger.Warn("connections are still in their handshake and are left to themselves")
+	}
+}
+
+// stopHTTP ends the HTTP server; what was accepted is answered.
+func (s *Server) stopHTTP() {
+	ctx, cancel := context.WithTimeout(context.Background(), cutTime)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.http.Close()
 	}
 }
 

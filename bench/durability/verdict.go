@@ -4,10 +4,10 @@ import "fmt"
 
 // Bounds of a soak, in bytes.
 const (
-	// memoryBound is for the server's resident memory. The budget for rows that are not committed is 1 GiB, and the log's
-	// queue 64 MiB. Go lets as much garbage pile up as is alive (GOGC=100), which doubles both. 256 MiB are for everything
-	// else: what streams read, the Parquet file that is being written, stacks, the program itself.
-	memoryBound = 2*(1<<30+64<<20) + 256<<20
+	// memoryBound is for the server's resident memory. The budget for rows that are not committed is 1 GiB; serve has Go's
+	// collector keep the heap near that, a quarter more, and 512 MiB for what is beside it. 256 MiB are for what the collector
+	// does not count and for its being a goal, not a wall.
+	memoryBound = 1<<30 + 1<<28 + 512<<20 + 256<<20
 
 	// logBound is what the write-ahead log keeps to itself: LogBytes of the server's Config, by default.
 	logBound = 8 << 30

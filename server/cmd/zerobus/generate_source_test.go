@@ -284,7 +284,7 @@ message events {
 	t.Setenv(idVar, id)
 	t.Setenv(secretVar, secret)
 	_, errw = generate(t, 1, nil, "--ca", w.srv.CAFile(), "--output", "-")
-	if !strings.Contains(errw, "may not read") {
+	if !strings.Contains(errw, "may not see it") {
 		t.Errorf("a stranger: %q", errw)
 	}
 }

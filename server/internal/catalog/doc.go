@@ -5,6 +5,7 @@
 //	Catalog    the store, one bbolt file: objects, principals and their secrets, grants, Check
 //	Parse      SQL text -> statements; pure
 //	Engine     statements -> changes of the store and of the lake
+//	Access     what one caller may see and do
 //
 // # Names
 //
@@ -17,16 +18,21 @@
 // are also had through the schema and the catalog; USE SCHEMA on a schema also through the catalog; USE CATALOG only on the
 // catalog itself. ALL PRIVILEGES counts as every other privilege wherever it is granted or inherited. (The service is reported
 // not to count it for ingestion; here it does, because a grant that is shown should hold.) Grants vanish with what they are
-// granted on and with the principal. There is no owner's privilege: the owner is a name for people to read.
+// granted on and with the principal.
+//
+// The owner of an object is whose principal made it, by client id: it has every privilege on that object and may drop it, grant
+// and revoke, but needs USE on what it is in like everybody else. What SQL makes belongs to [DefaultOwner], the administrator.
+// [Access] has these rules for the whole catalog.
 //
 // # Secrets
 //
-// A secret is made here, shown once and kept as an argon2id hash. It is never in an error, a log line or a result.
+// A secret is made here, shown once and kept as an argon2id hash. It is never in an error, a log line or a result. Logins that
+// fail are limited by client id and address, and by address.
 //
 // Concurrency: a [Catalog] and an [Engine] may be used by many goroutines. Reads run in parallel, changes one after the other;
 // each change is one durable transaction. Only one process at a time can have the file open ([ErrLocked]).
 //
 // Failure: every method that changes something either did so durably or changed nothing. Errors are classified by [ErrNotFound],
-// [ErrExists], [ErrNotEmpty], [ErrInvalid], [ErrBadCredentials], [ErrBusy] and [ErrLocked]; anything else is a failure of the
-// disk.
+// [ErrExists], [ErrNotEmpty], [ErrInvalid], [ErrBadCredentials], [ErrLimited], [ErrBusy] and [ErrLocked]; anything else is a
+// failure of the disk.
 package catalog

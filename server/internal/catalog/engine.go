@@ -32,16 +32,15 @@ type Tables interface {
 const removeTimeout = time.Minute
 
 // Engine executes statements. It may be used by many goroutines; statements that make or drop something run one after the
-// other.
+// other, in all engines of a catalog.
 type Engine struct {
 	catalog *Catalog
 	tables  Tables
-	ddl     chan struct{} // taken by the statement that changes objects
 }
 
 // NewEngine makes an engine on a catalog that is open.
 func NewEngine(c *Catalog, t Tables) *Engine {
-	return &Engine{catalog: c, tables: t, ddl: make(chan struct{}, 1)}
+	return &Engine{catalog: c, tables: t}
 }
 
 // Result is what one statement gave: rows, or a message about what was done.
@@ -95,11 +94,11 @@ func (e *Engine) exec(ctx context.Context, st Statement) (Result, error) {
 	}
 	switch st := st.(type) {
 	case *CreateNamespaceStmt:
-		return e.alone(ctx, func() (Result, error) { return e.createNamespace(st) })
+		return e.createNamespace(ctx, st)
 	case *CreateTableStmt:
-		return e.alone(ctx, func() (Result, error) { return e.createTable(ctx, st) })
+		return e.createTable(ctx, st)
 	case *DropStmt:
-		return e.alone(ctx, func() (Result, error) { return e.drop(ctx, st) })
+		return e.drop(ctx, st)
 	case *GrantStmt:
 		return e.grant(st)
 	case *ShowNamespacesStmt:
@@ -116,14 +115,14 @@ func (e *Engine) exec(ctx context.Context, st Statement) (Result, error) {
 	return Result{}, invalid("the statement cannot be executed")
 }
 
-// alone runs f while no other statement makes or drops something.
-func (e *Engine) alone(ctx context.Context, f func() (Result, error)) (Result, error) {
+// alone runs f while nothing else is made or dropped.
+func (e *Engine) alone(ctx context.Context, f func() error) error {
 	select {
-	case e.ddl <- struct{}{}:
+	case e.catalog.ddl <- struct{}{}:
 	case <-ctx.Done():
-		return Result{}, ctx.Err()
+		return ctx.Err()
 	}
-	defer func() { <-e.ddl }()
+	defer func() { <-e.catalog.ddl }()
 	return f()
 }
 
@@ -131,8 +130,8 @@ func message(format string, args ...any) (Result, error) {
 	return Result{Message: fmt.Sprintf(format, args...)}, nil
 }
 
-func (e *Engine) createNamespace(st *CreateNamespaceStmt) (Result, error) {
-	_, err := e.catalog.CreateNamespace(st.Name, st.Comment, "")
+func (e *Engine) createNamespace(ctx context.Context, st *CreateNamespaceStmt) (Result, error) {
+	_, err := e.CreateNamespace(ctx, Namespace{Name: st.Name, Comment: st.Comment})
 	if st.IfNotExists && errors.Is(err, ErrExists) {
 		return message("%s exists already; nothing changed", st.Name.kind())
 	}
@@ -142,30 +141,64 @@ func (e *Engine) createNamespace(st *CreateNamespaceStmt) (Result, error) {
 	return message("created %s", st.Name.kind())
 }
 
-// createTable writes version 0 of the table's log, then the entry, so that every table in the catalog has a log. A crash in
-// between leaves a log without an entry, which nobody looks at; when the table is created again its files find the place
-// taken and go beside it.
+// CreateNamespace is [Catalog.AddNamespace] in its turn among what makes and drops.
+func (e *Engine) CreateNamespace(ctx context.Context, ns Namespace) (made Namespace, err error) {
+	return made, e.alone(ctx, func() error {
+		made, err = e.catalog.AddNamespace(ns)
+		return err
+	})
+}
+
 func (e *Engine) createTable(ctx context.Context, st *CreateTableStmt) (Result, error) {
-	if _, err := e.catalog.Namespace(st.Name.Parent()); err != nil {
-		return Result{}, fmt.Errorf("table %s cannot be created: %w", st.Name, err)
-	}
-	switch _, err := e.catalog.Table(st.Name); {
-	case err == nil && st.Table.IfNotExists:
+	ct := *st.Table
+	ct.Name = st.Name.parts()
+	_, err := e.CreateTable(ctx, &ct, "")
+	if st.Table.IfNotExists && errors.Is(err, ErrExists) {
 		return message("table %s exists already; nothing changed", st.Name)
-	case err == nil:
-		return Result{}, exists("table %s exists already; drop it first, or use CREATE TABLE IF NOT EXISTS", st.Name)
-	case !errors.Is(err, ErrNotFound):
+	}
+	if err != nil {
 		return Result{}, err
 	}
-	properties, err := checkTable(st.Table)
-	if err != nil {
-		return Result{}, fmt.Errorf("table %s cannot be created: %w", st.Name, err)
-	}
-	ct := *st.Table
-	ct.Name = []string{st.Name.Catalog, st.Name.Schema, st.Name.Table}
-	ct.Properties = properties
+	return message("created table %s", st.Name)
+}
 
-	t := Table{ID: uuid.New(), Name: st.Name, Comment: ct.Comment, Properties: properties}
+// CreateTable makes a table, whose name must have three parts, for an owner, empty for [DefaultOwner]. Errors: [ErrExists],
+// [ErrNotFound] for the schema, [ErrInvalid] for what a table here cannot have, or of [Tables].
+//
+// It writes version 0 of the table's log, then the entry, so that every table in the catalog has a log. A crash in between
+// leaves a log without an entry, which nobody looks at; when the table is created again its files find the place taken and go
+// beside it.
+func (e *Engine) CreateTable(ctx context.Context, ct *schema.CreateTable, owner string) (t Table, err error) {
+	name, err := nameOf(ct.Name)
+	if err == nil {
+		err = name.mustBe(TableType)
+	}
+	if err != nil {
+		return Table{}, err
+	}
+	return t, e.alone(ctx, func() error {
+		t, err = e.makeTable(ctx, name, *ct, owner)
+		return err
+	})
+}
+
+func (e *Engine) makeTable(ctx context.Context, name Name, ct schema.CreateTable, owner string) (Table, error) {
+	if _, err := e.catalog.Namespace(name.Parent()); err != nil {
+		return Table{}, fmt.Errorf("table %s cannot be created: %w", name, err)
+	}
+	switch _, err := e.catalog.Table(name); {
+	case err == nil:
+		return Table{}, exists("table %s exists already; drop it first, or use CREATE TABLE IF NOT EXISTS", name)
+	case !errors.Is(err, ErrNotFound):
+		return Table{}, err
+	}
+	properties, err := checkTable(&ct)
+	if err != nil {
+		return Table{}, fmt.Errorf("table %s cannot be created: %w", name, err)
+	}
+	ct.Name, ct.Properties = name.parts(), properties
+
+	t := Table{ID: uuid.New(), Name: name, Comment: ct.Comment, Properties: properties, Owner: owner}
 	t.Location = strings.Join(ct.Name, "/")
 	err = e.tables.Create(ctx, t.ID, t.Name, t.Location, &ct)
 	if errors.Is(err, fs.ErrExist) {
@@ -173,31 +206,43 @@ func (e *Engine) createTable(ctx context.Context, st *CreateTableStmt) (Result, 
 		err = e.tables.Create(ctx, t.ID, t.Name, t.Location, &ct)
 	}
 	if err != nil {
-		return Result{}, fmt.Errorf("create table %s at %s: %w", t.Name, t.Location, err)
+		return Table{}, fmt.Errorf("create table %s at %s: %w", t.Name, t.Location, err)
 	}
-	if _, err := e.catalog.CreateTable(t); err != nil {
-		return Result{}, errors.Join(fmt.Errorf("register table %s: %w", t.Name, err), e.removeFiles(ctx, t))
+	made, err := e.catalog.CreateTable(t)
+	if err != nil {
+		return Table{}, errors.Join(fmt.Errorf("register table %s: %w", t.Name, err), e.removeFiles(ctx, t))
 	}
-	return message("created table %s", t.Name)
+	return made, nil
 }
 
 func (e *Engine) drop(ctx context.Context, st *DropStmt) (Result, error) {
-	switch there, err := e.exists(st.Name); {
+	there := true
+	err := e.alone(ctx, func() (err error) {
+		if there, err = e.exists(st.Name); err != nil || !there && st.IfExists {
+			return err
+		}
+		return e.dropAny(ctx, st.Name, st.Cascade)
+	})
+	switch {
 	case err != nil:
 		return Result{}, err
-	case !there && st.IfExists:
+	case !there:
 		return message("%s does not exist; nothing changed", st.Name.kind())
 	}
-	var err error
-	if st.Name.Table != "" {
-		err = e.dropTable(ctx, st.Name)
-	} else {
-		err = e.dropNamespace(ctx, st.Name, st.Cascade)
-	}
-	if err != nil {
-		return Result{}, err
-	}
 	return message("dropped %s", st.Name.kind())
+}
+
+// Drop removes a table with its files, or a catalog or schema, which must be empty unless cascade is set; then everything in it
+// goes, too. Errors: [ErrNotFound], [ErrNotEmpty], or of [Tables].
+func (e *Engine) Drop(ctx context.Context, n Name, cascade bool) error {
+	return e.alone(ctx, func() error { return e.dropAny(ctx, n, cascade) })
+}
+
+func (e *Engine) dropAny(ctx context.Context, n Name, cascade bool) error {
+	if n.Table != "" {
+		return e.dropTable(ctx, n)
+	}
+	return e.dropNamespace(ctx, n, cascade)
 }
 
 func (e *Engine) exists(n Name) (bool, error) {

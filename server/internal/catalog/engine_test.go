@@ -425,18 +425,17 @@ func TestExec_Contexts(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	// Waiting for another statement ends with the context.
-	e.ddl <- struct{}{}
+	e.catalog.ddl <- struct{}{}
 	ctx, cancel = context.WithCancel(t.Context())
 	ready := make(chan error)
 	go func() {
-		_, err := e.alone(ctx, func() (Result, error) { return Result{}, nil })
-		ready <- err
+		ready <- e.alone(ctx, func() error { return nil })
 	}()
 	cancel()
 	if err := <-ready; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	<-e.ddl
+	<-e.catalog.ddl
 }
 
 func TestExec_RevokeTellsWhatIsLeft(t *testing.T) {

@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // What errors of this package are; compare with errors.Is. Their texts name the object and what to do.
@@ -13,8 +14,20 @@ var (
 	ErrInvalid        = errors.New("invalid")
 	ErrBadCredentials = errors.New("client id or secret is wrong")
 	ErrBusy           = errors.New("too many logins at once; try again")
+	ErrLimited        = errors.New("too many logins have failed; try again later")
 	ErrLocked         = errors.New("the catalog is in use by another process")
 )
+
+// LimitError refuses a login because too many have failed. It is [ErrLimited].
+type LimitError struct {
+	RetryAfter time.Duration // until the next login is looked at; more than 0
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("too many logins have failed; try again in %v", e.RetryAfter.Round(time.Second))
+}
+
+func (e *LimitError) Unwrap() error { return ErrLimited }
 
 // objectError is a text with a class.
 type objectError struct {

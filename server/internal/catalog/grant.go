@@ -39,56 +39,92 @@ func splitGrantKey(k []byte) (principalID string, on []byte) {
 	return string(id), on
 }
 
+// GrantChange is what one principal, named by client id or name, is to get and to lose.
+type GrantChange struct {
+	Principal   string
+	Add, Remove []Privilege
+}
+
 // Grant gives privileges on an object to a principal, named by client id or name. What was granted before stays.
 // Errors: [ErrNotFound], [ErrInvalid].
 func (c *Catalog) Grant(principal string, privileges []Privilege, on Name) error {
-	return c.changeGrant(principal, privileges, on, func(have, ps []Privilege) []Privilege {
-		for _, p := range ps {
-			if !slices.Contains(have, p) {
-				have = append(have, p)
-			}
-		}
-		return have
-	})
+	return c.ChangeGrants(on, GrantChange{Principal: principal, Add: privileges})
 }
 
 // Revoke takes privileges away that were granted on this very object. ALL PRIVILEGES is a privilege of its own: revoking it
 // leaves the others, and revoking another leaves it. What was not granted is no error. Errors: [ErrNotFound], [ErrInvalid].
 func (c *Catalog) Revoke(principal string, privileges []Privilege, on Name) error {
-	return c.changeGrant(principal, privileges, on, func(have, ps []Privilege) []Privilege {
-		return slices.DeleteFunc(have, func(p Privilege) bool { return slices.Contains(ps, p) })
-	})
+	return c.ChangeGrants(on, GrantChange{Principal: principal, Remove: privileges})
 }
 
-func (c *Catalog) changeGrant(principal string, ps []Privilege, on Name, change func(have, ps []Privilege) []Privilege) error {
+// ChangeGrants makes several changes to the grants on one object: all of them, or none after an error. A change that adds and
+// removes nothing, or the same privilege, is refused. Errors: [ErrNotFound], [ErrInvalid].
+func (c *Catalog) ChangeGrants(on Name, changes ...GrantChange) error {
 	on, err := on.norm()
 	if err != nil {
 		return err
 	}
-	if ps, err = checkGrantable(ps, on); err != nil {
-		return err
+	checked := make([]GrantChange, len(changes))
+	for i, ch := range changes {
+		if checked[i], err = ch.check(on); err != nil {
+			return err
+		}
 	}
 	return c.db.Update(func(tx *bbolt.Tx) error {
 		if err := mustExist(tx, on); err != nil {
 			return err
 		}
-		p, err := findPrincipal(tx, principal)
-		if err != nil {
-			return err
+		for _, ch := range checked {
+			if err := c.changeGrant(tx, on, ch); err != nil {
+				return err
+			}
 		}
-		key := grantKey(p.ID, on)
-		var g grantRecord
-		if _, err := get(tx, grantsBucket, key, &g); err != nil {
-			return err
-		}
-		g.Privileges = change(g.Privileges, ps)
-		g.Updated = c.time()
-		if len(g.Privileges) == 0 {
-			return tx.Bucket(grantsBucket).Delete(key)
-		}
-		sortPrivileges(g.Privileges)
-		return put(tx, grantsBucket, key, g)
+		return nil
 	})
+}
+
+// check normalises the privileges.
+func (ch GrantChange) check(on Name) (_ GrantChange, err error) {
+	if len(ch.Add) == 0 && len(ch.Remove) == 0 {
+		return ch, invalid("no privilege is named")
+	}
+	for _, ps := range []*[]Privilege{&ch.Add, &ch.Remove} {
+		if len(*ps) > 0 {
+			if *ps, err = checkGrantable(*ps, on); err != nil {
+				return ch, err
+			}
+		}
+	}
+	for _, p := range ch.Add {
+		if slices.Contains(ch.Remove, p) {
+			return ch, invalid("%s is to be added and removed at once", p)
+		}
+	}
+	return ch, nil
+}
+
+func (c *Catalog) changeGrant(tx *bbolt.Tx, on Name, ch GrantChange) error {
+	p, err := findPrincipal(tx, ch.Principal)
+	if err != nil {
+		return err
+	}
+	key := grantKey(p.ID, on)
+	var g grantRecord
+	if _, err := get(tx, grantsBucket, key, &g); err != nil {
+		return err
+	}
+	g.Privileges = slices.DeleteFunc(g.Privileges, func(p Privilege) bool { return slices.Contains(ch.Remove, p) })
+	for _, p := range ch.Add {
+		if !slices.Contains(g.Privileges, p) {
+			g.Privileges = append(g.Privileges, p)
+		}
+	}
+	g.Updated = c.time()
+	if len(g.Privileges) == 0 {
+		return tx.Bucket(grantsBucket).Delete(key)
+	}
+	sortPrivileges(g.Privileges)
+	return put(tx, grantsBucket, key, g)
 }
 
 // Grants lists grants by principal's name and object. Errors: [ErrNotFound] when principal or object do not exist,
@@ -119,22 +155,34 @@ func (c *Catalog) Grants(f GrantFilter) (list []Grant, err error) {
 			}
 			prefix = p.ID + "\x00"
 		}
-		cur := tx.Bucket(grantsBucket).Cursor()
-		for k, v := cur.Seek([]byte(prefix)); k != nil && strings.HasPrefix(string(k), prefix); k, v = cur.Next() {
-			g, err := readGrant(tx, k, v)
-			if err != nil {
-				return err
-			}
+		return eachGrant(tx, prefix, func(g Grant) {
 			if on == nil || slices.Contains(on, g.On) {
 				list = append(list, g)
 			}
-		}
-		return nil
+		})
 	})
 	slices.SortStableFunc(list, func(a, b Grant) int {
 		return cmp.Or(strings.Compare(a.PrincipalName, b.PrincipalName), strings.Compare(a.On.String(), b.On.String()))
 	})
 	return list, err
+}
+
+// grantsOf visits the grants of one principal.
+func grantsOf(tx *bbolt.Tx, principalID string, f func(Grant)) error {
+	return eachGrant(tx, principalID+"\x00", f)
+}
+
+// eachGrant visits the grants whose key begins with prefix.
+func eachGrant(tx *bbolt.Tx, prefix string, f func(Grant)) error {
+	cur := tx.Bucket(grantsBucket).Cursor()
+	for k, v := cur.Seek([]byte(prefix)); k != nil && strings.HasPrefix(string(k), prefix); k, v = cur.Next() {
+		g, err := readGrant(tx, k, v)
+		if err != nil {
+			return err
+		}
+		f(g)
+	}
+	return nil
 }
 
 func readGrant(tx *bbolt.Tx, k, v []byte) (Grant, error) {
@@ -172,8 +220,8 @@ func dropGrants(tx *bbolt.Tx, match func(principalID string, on []byte) bool) er
 	return err
 }
 
-// Check reports whether the principal with this client id has the privilege on the object, granted there or inherited as the
-// package documentation tells. It is false for what does not exist and when the store cannot be read; use [Catalog.Checked]
+// Check reports whether the principal with this client id has the privilege on the object: granted there, inherited as the
+// package documentation tells, or as the object's owner. It is false for what does not exist and when the store cannot be read; use [Catalog.Checked]
 // to tell these apart.
 func (c *Catalog) Check(principalID string, privilege Privilege, on Name) bool {
 	ok, err := c.Checked(principalID, privilege, on)
@@ -195,18 +243,17 @@ func (c *Catalog) Checked(principalID string, privilege Privilege, on Name) (ok 
 			return nil
 		}
 		for n := on; n != (Name{}); n = n.Parent() {
-			if !slices.Contains(grantable[privilege], n.Type()) {
-				continue
-			}
 			var g grantRecord
 			if _, err := get(tx, grantsBucket, grantKey(principalID, n), &g); err != nil {
 				return err
 			}
-			if slices.Contains(g.Privileges, privilege) || slices.Contains(g.Privileges, AllPrivileges) {
+			if grantsIt(g.Privileges, privilege, n) {
 				ok = true
 				return nil
 			}
 		}
-		return nil
+		owner, err := ownerOf(tx, on)
+		ok = owner == principalID
+		return err
 	})
 }

@@ -28,12 +28,15 @@ const (
 	maxSecretLength = 256
 )
 
-// Authenticate checks a client id and its secret. A pair that was right before is found in a cache; all others cost one slow
-// hash, whether the client exists or not. Errors: [ErrBadCredentials], which does not tell which of the two is wrong;
-// [ErrBusy] when too many logins wait; ctx's error when it ends first.
-func (c *Catalog) Authenticate(ctx context.Context, id, secret string) (Principal, error) {
-	if len(secret) > maxSecretLength || len(id) > maxPrincipalName {
-		return Principal{}, ErrBadCredentials // tells nothing that the client does not know
+// Authenticate checks a client id and its secret. from names where the login comes from, an address as a rule: logins that fail
+// are counted by it, see failures. A pair that was right before is found in a cache and is never held up; all others cost one slow
+// hash, whether the client exists or not. Errors: [ErrBadCredentials], which does not tell which of the two is wrong; a
+// [LimitError], which is [ErrLimited], when too many logins have failed; [ErrBusy] when too many logins wait; ctx's error when it
+// ends first.
+func (c *Catalog) Authenticate(ctx context.Context, from, id, secret string) (Principal, error) {
+	tooLong := len(secret) > maxSecretLength || len(id) > maxPrincipalName
+	if tooLong {
+		id, secret = "", "" // tells nothing that the client does not know
 	}
 	cr, err := c.credential(id)
 	if err != nil {
@@ -43,13 +46,23 @@ func (c *Catalog) Authenticate(ctx context.Context, id, secret string) (Principa
 	if cr.Hash != "" && c.logins.match(digest, cr.Hash) {
 		return cr.Principal, nil
 	}
+	if err := c.failures.check(from, id, c.now()); err != nil {
+		return Principal{}, err
+	}
+	refuse := func() (Principal, error) {
+		c.failures.add(from, id, c.now())
+		return Principal{}, ErrBadCredentials
+	}
+	if tooLong {
+		return refuse()
+	}
 	if err := c.logins.acquire(ctx); err != nil {
 		return Principal{}, err
 	}
 	ok := c.logins.verify(cr.Hash, secret)
 	c.logins.release()
 	if !ok {
-		return Principal{}, ErrBadCredentials
+		return refuse()
 	}
 	// The principal may have been deleted or given another secret meanwhile.
 	now, err := c.credential(id)
@@ -57,7 +70,7 @@ func (c *Catalog) Authenticate(ctx context.Context, id, secret string) (Principa
 		return Principal{}, err
 	}
 	if now.Hash != cr.Hash {
-		return Principal{}, ErrBadCredentials
+		return refuse()
 	}
 	c.logins.remember(digest, login{id, cr.Hash})
 	return now.Principal, nil

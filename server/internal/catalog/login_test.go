@@ -48,12 +48,12 @@ func TestPrincipal_LoginWithTheRealHash(t *testing.T) {
 		t.Errorf("a secret of %d characters", len(secret))
 	}
 	for range 2 {
-		if got, err := c.Authenticate(t.Context(), p.ID, secret); err != nil || got != p {
+		if got, err := c.Authenticate(t.Context(), "test", p.ID, secret); err != nil || got != p {
 			t.Errorf("got %+v, %v", got, err)
 		}
 	}
 	for _, wrong := range []string{secret[1:], strings.ToUpper(secret)} {
-		_, err := c.Authenticate(t.Context(), p.ID, wrong)
+		_, err := c.Authenticate(t.Context(), "test", p.ID, wrong)
 		if err != ErrBadCredentials {
 			t.Errorf("%q: %v", wrong, err)
 		}
@@ -134,7 +134,7 @@ func TestAuthenticate_CachesWhatWasRight(t *testing.T) {
 	hashes := counted(c)
 	p, secret := enlist(t, c, "p")
 	for range 10 {
-		if _, err := c.Authenticate(t.Context(), p.ID, secret); err != nil {
+		if _, err := c.Authenticate(t.Context(), "test", p.ID, secret); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -159,7 +159,7 @@ func TestAuthenticate_UnknownCostsTheSameAsWrong(t *testing.T) {
 		{strings.Repeat("x", maxPrincipalName), "x"},
 	} {
 		before := hashes.Load()
-		who, err := c.Authenticate(t.Context(), x.id, x.secret)
+		who, err := c.Authenticate(t.Context(), "test", x.id, x.secret)
 		if err != ErrBadCredentials || who != (Principal{}) {
 			t.Errorf("%.40q: %+v, %v", x.id, who, err)
 		}
@@ -169,7 +169,7 @@ func TestAuthenticate_UnknownCostsTheSameAsWrong(t *testing.T) {
 	}
 	before := hashes.Load()
 	for _, x := range [][2]string{{p.ID, strings.Repeat("x", maxSecretLength+1)}, {strings.Repeat("x", maxPrincipalName+1), secret}} {
-		if _, err := c.Authenticate(t.Context(), x[0], x[1]); err != ErrBadCredentials {
+		if _, err := c.Authenticate(t.Context(), "test", x[0], x[1]); err != ErrBadCredentials {
 			t.Error(err)
 		}
 	}
@@ -182,7 +182,7 @@ func TestAuthenticate_RotatedAndDeleted(t *testing.T) {
 	c := open(t)
 	counted(c)
 	p, old := enlist(t, c, "p")
-	login := func(secret string) error { _, err := c.Authenticate(t.Context(), p.ID, secret); return err }
+	login := func(secret string) error { _, err := c.Authenticate(t.Context(), "test", p.ID, secret); return err }
 	if err := login(old); err != nil {
 		t.Fatal(err)
 	}
@@ -231,13 +231,13 @@ func TestAuthenticate_ChangeDuringTheHash(t *testing.T) {
 			}
 			return inner(hash, secret)
 		}
-		if _, err := c.Authenticate(t.Context(), p.ID, secret); err != ErrBadCredentials {
+		if _, err := c.Authenticate(t.Context(), "test", p.ID, secret); err != ErrBadCredentials {
 			t.Errorf("%s: %v", what, err)
 		}
 		c.logins.verify = inner
 		// Even an entry that comes late is dead.
 		c.logins.remember(c.logins.digest(p.ID, secret), login{p.ID, "hash of " + secret})
-		if _, err := c.Authenticate(t.Context(), p.ID, secret); err != ErrBadCredentials {
+		if _, err := c.Authenticate(t.Context(), "test", p.ID, secret); err != ErrBadCredentials {
 			t.Errorf("%s: later %v", what, err)
 		}
 	}
@@ -282,7 +282,7 @@ func TestAuthenticate_HashesAtOnceAreBounded(t *testing.T) {
 	var wg sync.WaitGroup
 	for range maxWaiting {
 		wg.Go(func() {
-			if _, err := c.Authenticate(context.Background(), p.ID, secret); err != nil {
+			if _, err := c.Authenticate(context.Background(), "test", p.ID, secret); err != nil {
 				t.Error(err)
 			}
 		})
@@ -296,7 +296,7 @@ func TestAuthenticate_HashesAtOnceAreBounded(t *testing.T) {
 	if len(running) != 0 {
 		t.Errorf("more than %d hashes at once", most)
 	}
-	if _, err := c.Authenticate(t.Context(), p.ID, secret); err != ErrBusy {
+	if _, err := c.Authenticate(t.Context(), "test", p.ID, secret); err != ErrBusy {
 		t.Errorf("one more than may wait: %v", err)
 	}
 	close(let)
@@ -317,7 +317,7 @@ func TestAuthenticate_WaitEndsWithTheContext(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.Authenticate(ctx, p.ID, secret); !errors.Is(err, context.Canceled) {
+	if _, err := c.Authenticate(ctx, "test", p.ID, secret); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	for range cap(c.logins.slots) {
@@ -344,7 +344,7 @@ func TestAuthenticate_Concurrent(t *testing.T) {
 					return
 				default:
 				}
-				if _, err := c.Authenticate(t.Context(), p.ID, *current.Load()); err != nil && err != ErrBadCredentials {
+				if _, err := c.Authenticate(t.Context(), "test", p.ID, *current.Load()); err != nil && err != ErrBadCredentials && !errors.Is(err, ErrLimited) {
 					t.Error(err)
 				}
 			}
@@ -359,10 +359,10 @@ func TestAuthenticate_Concurrent(t *testing.T) {
 	}
 	close(done)
 	wg.Wait()
-	if _, err := c.Authenticate(t.Context(), p.ID, *current.Load()); err != nil {
+	if _, err := c.Authenticate(t.Context(), "elsewhere", p.ID, *current.Load()); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.Authenticate(t.Context(), p.ID, secret); err != ErrBadCredentials {
+	if _, err := c.Authenticate(t.Context(), "elsewhere", p.ID, secret); err != ErrBadCredentials {
 		t.Errorf("the first secret: %v", err)
 	}
 }
@@ -378,16 +378,16 @@ func TestSecrets_AreNowhere(t *testing.T) {
 		texts = append(texts, fmt.Sprintf("%v %+v %#v %s %v %v", v, v, v, b, err, jsonErr))
 	}
 	say(p, nil)
-	say(c.Authenticate(t.Context(), p.ID, secret))
-	say(c.Authenticate(t.Context(), p.ID, secret+"x"))
-	say(c.Authenticate(t.Context(), secret, secret))
-	say(c.Authenticate(t.Context(), uuid.NewString(), secret))
+	say(c.Authenticate(t.Context(), "test", p.ID, secret))
+	say(c.Authenticate(t.Context(), "test", p.ID, secret+"x"))
+	say(c.Authenticate(t.Context(), "test", secret, secret))
+	say(c.Authenticate(t.Context(), "test", uuid.NewString(), secret))
 	say(c.Principal("p"))
 	say(c.Principals())
 	say(c.Grants(GrantFilter{}))
 	say(NewEngine(c, nil).Exec(t.Context(), "GRANT SELECT ON CATALOG main TO p; SHOW GRANTS p"))
 	c.Close()
-	say(c.Authenticate(t.Context(), p.ID, secret))
+	say(c.Authenticate(t.Context(), "test", p.ID, secret))
 	if len(texts) < 10 {
 		t.Fatal("texts are missing")
 	}

@@ -17,9 +17,11 @@ type Namespace struct {
 	ID      uuid.UUID `json:"id"`
 	Name    Name      `json:"name"`
 	Comment string    `json:"comment,omitempty"`
-	Owner   string    `json:"owner"`
+	Owner   string    `json:"owner"` // a client id, or DefaultOwner
 	Created time.Time `json:"created_at"`
 	Updated time.Time `json:"updated_at"`
+
+	Properties map[string]string `json:"properties,omitempty"` // for those who read them; they mean nothing here
 }
 
 // Table is a table's entry. Its columns are in its Delta log.
@@ -29,13 +31,16 @@ type Table struct {
 	Location   string            `json:"location"` // relative to the lake, with slashes
 	Comment    string            `json:"comment,omitempty"`
 	Properties map[string]string `json:"properties,omitempty"` // as given to CREATE TABLE
-	Owner      string            `json:"owner"`
+	Owner      string            `json:"owner"`                // a client id, or DefaultOwner
 	Created    time.Time         `json:"created_at"`
 	Updated    time.Time         `json:"updated_at"`
 }
 
 // Change is what Alter changes; nil leaves as it is.
-type Change struct{ Comment, Owner *string }
+type Change struct {
+	Comment, Owner *string
+	Properties     map[string]string // of a catalog or schema; takes the place of all that it had
+}
 
 func (c *Catalog) newNamespace(n Name, comment, owner string) Namespace {
 	now := c.time()
@@ -51,17 +56,26 @@ func ownerOr(owner string) string {
 
 // CreateNamespace makes a catalog, or a schema in a catalog that exists. Errors: [ErrExists], [ErrNotFound], [ErrInvalid].
 func (c *Catalog) CreateNamespace(n Name, comment, owner string) (Namespace, error) {
-	n, err := n.norm()
+	return c.AddNamespace(Namespace{Name: n, Comment: comment, Owner: owner})
+}
+
+// AddNamespace is [Catalog.CreateNamespace] with all that can be set: name, comment, owner and properties.
+func (c *Catalog) AddNamespace(given Namespace) (Namespace, error) {
+	n, err := given.Name.norm()
 	if err != nil {
 		return Namespace{}, err
 	}
 	if n.Table != "" {
 		return Namespace{}, invalid("%s is not the name of a catalog or a schema", n)
 	}
-	if err := checkComment(n, comment); err != nil {
+	if err := checkComment(n, given.Comment); err != nil {
 		return Namespace{}, err
 	}
-	ns := c.newNamespace(n, comment, owner)
+	if err := checkNamespaceProperties(n, given.Properties); err != nil {
+		return Namespace{}, err
+	}
+	ns := c.newNamespace(n, given.Comment, given.Owner)
+	ns.Properties = given.Properties
 	return ns, c.db.Update(func(tx *bbolt.Tx) error { return create(tx, n, ns) })
 }
 
@@ -136,6 +150,19 @@ func mustExist(tx *bbolt.Tx, n Name) error {
 func checkComment(n Name, s string) error {
 	if len(s) > maxCommentLength {
 		return invalid("the comment of %s has %d bytes, more than the limit of %d", n.kind(), len(s), maxCommentLength)
+	}
+	return nil
+}
+
+// checkNamespaceProperties bounds what is kept for others.
+func checkNamespaceProperties(n Name, given map[string]string) error {
+	if len(given) > maxProperties {
+		return invalid("%s has %d properties, more than the limit of %d", n.kind(), len(given), maxProperties)
+	}
+	for _, key := range sortedKeys(given) {
+		if key == "" || len(key) > maxPropertyLength || len(given[key]) > maxPropertyLength {
+			return invalid("property %q of %s is empty or longer than %d bytes", clip(key), n.kind(), maxPropertyLength)
+		}
 	}
 	return nil
 }
@@ -239,7 +266,7 @@ func scan[T any](tx *bbolt.Tx, bucket []byte, prefix string) ([]T, error) {
 	return list, nil
 }
 
-// Alter changes comment or owner of an object, or fails with [ErrNotFound].
+// Alter changes comment or owner of an object, or properties of a catalog or schema. Errors: [ErrNotFound], [ErrInvalid].
 func (c *Catalog) Alter(n Name, ch Change) error {
 	n, err := n.norm()
 	if err != nil {
@@ -249,6 +276,12 @@ func (c *Catalog) Alter(n Name, ch Change) error {
 		if err := checkComment(n, *ch.Comment); err != nil {
 			return err
 		}
+	}
+	if ch.Properties != nil && n.Table != "" {
+		return invalid("the properties of table %s are in its Delta log and cannot be changed here", n)
+	}
+	if err := checkNamespaceProperties(n, ch.Properties); err != nil {
+		return err
 	}
 	key := []byte(n.String())
 	return c.db.Update(func(tx *bbolt.Tx) error {
@@ -269,6 +302,9 @@ func (c *Catalog) Alter(n Name, ch Change) error {
 			return err
 		}
 		ch.apply(&ns.Comment, &ns.Owner)
+		if ch.Properties != nil {
+			ns.Properties = ch.Properties
+		}
 		ns.Updated = c.time()
 		return put(tx, bucketOf(n), key, ns)
 	})

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 	boltErrors "go.etcd.io/bbolt/errors"
 )
@@ -26,6 +27,7 @@ var (
 	allBuckets = [][]byte{metaBucket, catalogsBucket, schemasBucket, tablesBucket, tableIDsBucket, principalsBucket, namesBucket, grantsBucket}
 
 	versionKey = []byte("version")
+	idKey      = []byte("id") // 16 bytes; files of before have none until they are opened
 )
 
 const (
@@ -47,9 +49,12 @@ type Options struct {
 
 // Catalog is the store. It may be used by many goroutines.
 type Catalog struct {
-	db     *bbolt.DB
-	now    func() time.Time
-	logins logins
+	db       *bbolt.DB
+	now      func() time.Time
+	id       uuid.UUID
+	ddl      chan struct{} // taken by the statement that makes or drops something
+	logins   logins
+	failures failures
 }
 
 // Open opens the file, or makes it, readable by its owner only. A new one has the catalog main and the schema main.default.
@@ -68,9 +73,10 @@ func Open(path string, o Options) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open catalog %s: %w", path, err)
 	}
-	c := &Catalog{db: db, now: o.Now}
+	c := &Catalog{db: db, now: o.Now, ddl: make(chan struct{}, 1)}
 	c.logins.init()
-	if err := errors.Join(os.Chmod(path, 0o600), c.prepare()); err != nil {
+	c.failures.init()
+	if err := errors.Join(os.Chmod(path, 0o600), c.prepare(), c.identify()); err != nil {
 		return nil, errors.Join(fmt.Errorf("open catalog %s: %w", path, err), db.Close())
 	}
 	return c, nil
@@ -111,6 +117,33 @@ func (c *Catalog) prepare() error {
 		return tx.Bucket(metaBucket).Put(versionKey, []byte(fileVersion))
 	})
 }
+
+// identify reads the catalog's id, or makes it.
+func (c *Catalog) identify() error {
+	read := func(tx *bbolt.Tx) (found bool) {
+		meta := tx.Bucket(metaBucket)
+		return meta != nil && copy(c.id[:], meta.Get(idKey)) == len(c.id)
+	}
+	found := false
+	err := c.db.View(func(tx *bbolt.Tx) error {
+		found = read(tx)
+		return nil
+	})
+	if err != nil || found {
+		return err
+	}
+	return c.db.Update(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(metaBucket)
+		if meta == nil {
+			return nil // prepare has the error
+		}
+		c.id = uuid.New()
+		return meta.Put(idKey, c.id[:])
+	})
+}
+
+// ID is a random id that the catalog has for ever: what Unity Catalog calls the metastore's.
+func (c *Catalog) ID() uuid.UUID { return c.id }
 
 // Close waits for calls that are under way and lets go of the file. Later calls fail.
 func (c *Catalog) Close() error { return c.db.Close() }

@@ -140,7 +140,7 @@ func TestOpen_EverythingIsThereAgain(t *testing.T) {
 	if _, err := c.Namespace(mustName(t, "main.default")); !errors.Is(err, ErrNotFound) {
 		t.Errorf("main.default came back: %v", err)
 	}
-	if who, err := c.Authenticate(t.Context(), p.ID, secret); err != nil || who != p {
+	if who, err := c.Authenticate(t.Context(), "test", p.ID, secret); err != nil || who != p {
 		t.Errorf("got %+v, %v, want %+v", who, err, p)
 	}
 	if !c.Check(p.ID, Select, want.Name) {

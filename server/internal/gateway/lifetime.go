@@ -68,7 +68,7 @@ func (s *stream) live() error {
 	timer := time.NewTimer(s.g.opts.age())
 	defer timer.Stop()
 
-	grace := s.g.opts.Grace
+	grace, closing := s.g.opts.Grace, false
 	watch := time.NewTicker(maxUnread / 4)
 	defer watch.Stop()
 	for serving := true; serving; {
@@ -78,7 +78,7 @@ func (s *stream) live() error {
 		case <-timer.C:
 			serving = false
 		case grace = <-s.leave:
-			serving = false
+			serving, closing = false, true
 		case <-watch.C:
 			if s.unread() {
 				return status.Errorf(codes.DeadlineExceeded, "table %s: the client has read no acknowledgement for %s.", s.name, maxUnread)
@@ -96,6 +96,7 @@ func (s *stream) live() error {
 		case <-timer.C:
 			leaving = false
 		case sooner := <-s.leave: // the server goes: no second signal, clients heed the first
+			closing = true
 			if t := time.Now().Add(sooner); t.Before(end) {
 				end = t
 			}
@@ -103,6 +104,9 @@ func (s *stream) live() error {
 	}
 
 	over := coded(codes.Unavailable, codeLifetime, 0, "Stream timeout reached. Closing the stream (ID: %s)", s.id)
+	if closing {
+		over = errClosing
+	}
 	s.progress.end(over)
 	timer.Reset(settleTime)
 	select {

@@ -19,6 +19,9 @@ const (
 	codeLifetime = 6002 // the stream has lived long enough
 )
 
+// errClosing ends streams when the server ends.
+var errClosing = status.Error(codes.Unavailable, "the server is shutting down.")
+
 // coded makes a status whose text ends like the service's: clients look for the number there.
 func coded(c codes.Code, code, state int, format string, args ...any) error {
 	return status.Errorf(c, "%s. Error Code: %d, Error State: %d.", fmt.Sprintf(format, args...), code, state)
@@ -72,7 +75,7 @@ func trouble(err error, name string) error {
 	case errors.Is(err, table.ErrBroken):
 		return coded(codes.InvalidArgument, 1022, 0, "Failed to open table for write: table %s needs its operator: the server's log says why", name)
 	case errors.Is(err, table.ErrClosed), errors.Is(err, wal.ErrClosed):
-		return status.Error(codes.Unavailable, "the server is shutting down.")
+		return errClosing
 	case errors.Is(err, table.ErrTaken):
 		return status.Errorf(codes.Aborted, "table %s: another stream writes as this producer.", name)
 	case errors.Is(err, table.ErrProducers):

@@ -79,7 +79,7 @@ func (g *Gateway) serve(ss grpc.ServerStream) (err error) {
 		s.log = s.log.With("producer", producer)
 	}
 	if !g.add(s) {
-		return status.Error(codes.Unavailable, "the server is shutting down.")
+		return errClosing
 	}
 	defer g.remove(s)
 	start := time.Now()
@@ -112,7 +112,7 @@ func (s *stream) handle() (opened string, err error) {
 			return s.name, err
 		}
 	case <-s.leave:
-		return "", status.Error(codes.Unavailable, "the server is shutting down.")
+		return "", errClosing
 	case <-handshake.C:
 		return "", status.Errorf(codes.DeadlineExceeded, "no create_stream request came within %s.", s.g.opts.HandshakeTimeout)
 	case <-s.ss.Context().Done():
@@ -133,7 +133,7 @@ func (s *stream) acknowledge() error {
 	if err := s.send(wire.Response{Kind: wire.ResponseCreated, StreamID: s.id}); err != nil {
 		return err
 	}
-	s.log.Info("stream opened", "table", s.name, "records", s.kind.String())
+	s.log.Info("stream opened", "table", s.name, "format", s.kind.String())
 
 	silence := time.NewTicker(maxSilence)
 	defer silence.Stop()

@@ -1,13 +1,11 @@
 package rest
 
 import (
-	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
 	"time"
 
-	"github.com/zerobus-go/zerobus/schema"
 	"github.com/zerobus-go/zerobus/server/internal/catalog"
 	"github.com/zerobus-go/zerobus/server/internal/token"
 )
@@ -17,40 +15,55 @@ const maxBody = 256 << 10
 
 // Lake is what the handlers ask of the tables' files.
 type Lake interface {
-	Schema(ctx context.Context, t catalog.Table) (*schema.Struct, error)
-	URL(t catalog.Table) string
+	catalog.Tables
+	URL(t catalog.Table) string // a directory, or the URL of one
 }
 
 // Config is what the handlers work with. All fields are required.
 type Config struct {
-	Catalog *catalog.Catalog
-	Tokens  *token.Authority
-	Lake    Lake
-	Admin   http.Handler // answers below AdminPath
-	Logger  *slog.Logger
+	Catalog    *catalog.Catalog
+	Tokens     *token.Authority
+	Lake       Lake
+	Admin      http.Handler // answers below AdminPath
+	AdminToken string       // whose bearer is the administrator
+	Logger     *slog.Logger
 }
 
 // AdminPath is the prefix of the administration's endpoints.
 const AdminPath = "/api/zerobus/v1/admin/"
 
-type server struct{ Config }
+type server struct {
+	Config
+	engine *catalog.Engine
+}
 
 // Handler serves all endpoints:
 //
-//	POST /oidc/v1/token                                   OAuth 2.0 client credentials
-//	GET  /api/2.1/unity-catalog/tables/{full_name}        a table and its columns
-//	GET  /health                                          200 while the server takes requests
-//	     /api/zerobus/v1/admin/                           administration
+//	POST /oidc/v1/token                               OAuth 2.0 client credentials
+//	GET  /oidc/.well-known/oauth-authorization-server where that is
+//	GET  /.well-known/databricks-config               where that is said
+//	     /api/2.1/unity-catalog/                      catalogs, schemas, tables, permissions
+//	GET  /health                                      200 while the server takes requests
+//	     /api/zerobus/v1/admin/                       administration
 func Handler(c Config) http.Handler {
-	s := &server{c}
+	s := &server{c, catalog.NewEngine(c.Catalog, c.Lake)}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /oidc/v1/token", s.token)
-	mux.HandleFunc("GET /api/2.1/unity-catalog/tables/{name}", s.table)
+	mux.HandleFunc("POST "+tokenPath, s.token)
+	mux.HandleFunc("GET /oidc/.well-known/oauth-authorization-server", s.discovery)
+	mux.HandleFunc("GET /.well-known/databricks-config", s.workspaceConfig)
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	mux.Handle(AdminPath, c.Admin)
-	return http.MaxBytesHandler(mux, maxBody)
+	mux.HandleFunc("POST "+KeysPath, s.rotateKeys)
+	unity, others := s.unity(), http.MaxBytesHandler(mux, maxBody)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isUnity(r.URL.Path) {
+			unity.ServeHTTP(w, r) // bounds bodies itself
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
 }
 
 // Server is an http.Server with the limits that an exposed server needs.

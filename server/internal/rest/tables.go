@@ -1,17 +1,16 @@
 package rest
 
 import (
-	"encoding/json"
 	"errors"
-	"net/http"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/zerobus-go/zerobus/schema"
 	"github.com/zerobus-go/zerobus/server/internal/catalog"
-	"github.com/zerobus-go/zerobus/server/internal/token"
 )
 
-// tableInfo is Unity Catalog's TableInfo: https://github.com/unitycatalog/unitycatalog/blob/main/api/all.yaml.
+// tableInfo is Unity Catalog's TableInfo.
 type tableInfo struct {
 	Name             string            `json:"name"`
 	CatalogName      string            `json:"catalog_name"`
@@ -20,108 +19,243 @@ type tableInfo struct {
 	TableType        string            `json:"table_type"`
 	DataSourceFormat string            `json:"data_source_format"`
 	Columns          []columnInfo      `json:"columns"`
-	StorageLocation  string            `json:"storage_location"`
+	StorageLocation  string            `json:"storage_location"` // a file:// URL
 	Comment          string            `json:"comment,omitempty"`
 	Properties       map[string]string `json:"properties"`
 	Owner            string            `json:"owner"`
 	CreatedAt        int64             `json:"created_at"` // milliseconds since the epoch
 	UpdatedAt        int64             `json:"updated_at"`
 	TableID          string            `json:"table_id"`
+	MetastoreID      string            `json:"metastore_id"`
 }
 
-type columnInfo struct {
-	Name      string `json:"name"`
-	TypeText  string `json:"type_text"`
-	TypeJSON  string `json:"type_json"`
-	TypeName  string `json:"type_name"`
-	Precision int    `json:"type_precision"`
-	Scale     int    `json:"type_scale"`
-	Position  int    `json:"position"`
-	Comment   string `json:"comment,omitempty"`
-	Nullable  bool   `json:"nullable"`
-}
+const (
+	managed  = "MANAGED"
+	external = "EXTERNAL"
+)
 
-// table answers GET /api/2.1/unity-catalog/tables/{full_name}. The bearer needs SELECT or MODIFY on the table and USE on what
-// it is in; a table that may not be seen is answered like one that is not there.
-func (s *server) table(w http.ResponseWriter, r *http.Request) {
-	claims, ok := s.bearer(w, r)
-	if !ok {
-		return
+// info has no columns when cols is nil.
+func (s *server) info(t catalog.Table, cols *schema.Struct) tableInfo {
+	return tableInfo{
+		Name: t.Name.Table, CatalogName: t.Name.Catalog, SchemaName: t.Name.Schema, FullName: t.Name.String(),
+		TableType: managed, DataSourceFormat: "DELTA", StorageLocation: fileURL(s.Lake.URL(t)), Comment: t.Comment,
+		Properties: notNil(t.Properties), Owner: t.Owner, CreatedAt: t.Created.UnixMilli(), UpdatedAt: t.Updated.UnixMilli(),
+		TableID: t.ID.String(), MetastoreID: s.Catalog.ID().String(), Columns: columnInfos(cols),
 	}
-	name, err := catalog.ParseTableName(r.PathValue("name"))
+}
+
+func isNotFound(err error) bool { return errors.Is(err, catalog.ErrNotFound) }
+
+// table is what the path names, if the caller sees it.
+func (s *server) table(r *request) (t catalog.Table, err error) {
+	n, err := r.named(catalog.TableType)
 	if err != nil {
-		ucError(w, http.StatusBadRequest, "INVALID_PARAMETER_VALUE", err.Error())
-		return
+		return t, err
 	}
-	t, err := s.Catalog.Table(name)
-	if err == nil && !s.mayRead(claims.PrincipalID, name) {
-		err = catalog.ErrNotFound
+	if t, err = s.Catalog.Table(n); isNotFound(err) || err == nil && !r.who.Sees(n) {
+		err = unknown(n)
 	}
-	switch {
-	case errors.Is(err, catalog.ErrNotFound):
-		ucError(w, http.StatusNotFound, "TABLE_NOT_FOUND", "Table '"+name.String()+"' does not exist, or the principal may not read it.")
-		return
-	case err != nil:
-		s.internal(w, "table not read", err)
-		return
+	return t, err
+}
+
+func (s *server) getTable(r *request) (any, error) {
+	t, err := s.table(r)
+	if err != nil {
+		return nil, err
 	}
 	cols, err := s.Lake.Schema(r.Context(), t)
 	if err != nil {
-		s.internal(w, "schema not read", err)
-		return
+		return nil, err
 	}
-	reply(w, http.StatusOK, s.info(t, cols))
+	return s.info(t, cols), nil
 }
 
-func (s *server) mayRead(principal string, name catalog.Name) bool {
-	return s.Catalog.Check(principal, catalog.UseCatalog, name.Parent().Parent()) &&
-		s.Catalog.Check(principal, catalog.UseSchema, name.Parent()) &&
-		(s.Catalog.Check(principal, catalog.Select, name) || s.Catalog.Check(principal, catalog.Modify, name))
+// tableExists answers whether there is a table that the caller sees.
+func (s *server) tableExists(r *request) (any, error) {
+	_, err := s.table(r)
+	if f, ok := errors.AsType[*failure](err); ok && f.code == "TABLE_NOT_FOUND" {
+		return map[string]bool{"table_exists": false}, nil
+	}
+	return map[string]bool{"table_exists": true}, err
 }
 
-func (s *server) bearer(w http.ResponseWriter, r *http.Request) (token.Claims, bool) {
-	scheme, t, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if strings.EqualFold(scheme, "Bearer") {
-		claims, err := s.Tokens.Verify(strings.TrimSpace(t))
-		if err == nil {
-			return claims, true
-		}
-		if errors.Is(err, token.ErrExpired) {
-			ucError(w, http.StatusUnauthorized, "UNAUTHENTICATED", "The token has expired.")
-			return token.Claims{}, false
-		}
+// seenTables are those of a schema or catalog that the caller may see.
+func (s *server) seenTables(r *request, in catalog.Name) (list []catalog.Table, err error) {
+	all, err := s.Catalog.Tables(in)
+	if err != nil {
+		return nil, err
 	}
-	ucError(w, http.StatusUnauthorized, "UNAUTHENTICATED", "A valid bearer token is required.")
-	return token.Claims{}, false
-}
-
-func (s *server) info(t catalog.Table, cols *schema.Struct) tableInfo {
-	properties := t.Properties
-	if properties == nil {
-		properties = map[string]string{}
-	}
-	info := tableInfo{
-		Name: t.Name.Table, CatalogName: t.Name.Catalog, SchemaName: t.Name.Schema, FullName: t.Name.String(),
-		TableType: "MANAGED", DataSourceFormat: "DELTA", StorageLocation: s.Lake.URL(t), Comment: t.Comment,
-		Properties: properties, Owner: t.Owner, CreatedAt: t.Created.UnixMilli(), UpdatedAt: t.Updated.UnixMilli(),
-		TableID: t.ID.String(), Columns: make([]columnInfo, len(cols.Fields)),
-	}
-	for i := range cols.Fields {
-		f := &cols.Fields[i]
-		js, _ := json.Marshal(f) // a schema that was parsed can be written
-		info.Columns[i] = columnInfo{
-			Name: f.Name, TypeText: f.Type.String(), TypeJSON: string(js), TypeName: f.Type.Kind.CatalogName(),
-			Precision: f.Type.Precision, Scale: f.Type.Scale, Position: i, Comment: f.Comment, Nullable: f.Nullable,
+	for _, t := range all {
+		r.who.Know(t.Name, t.Owner)
+		if r.who.Sees(t.Name) {
+			list = append(list, t)
 		}
 	}
-	return info
+	return list, nil
 }
 
-func (s *server) internal(w http.ResponseWriter, msg string, err error) {
-	s.Logger.Error(msg, "err", err)
-	ucError(w, http.StatusInternalServerError, "INTERNAL_ERROR", "The server's log says what happened.")
+func nameOfTable(t catalog.Table) string { return t.Name.String() }
+
+// listTables reads the columns of the tables of one page from their logs, unless omit_columns is set. A table whose log cannot be
+// read has none; getting it alone fails.
+func (s *server) listTables(r *request) (any, error) {
+	in, err := s.within(r, catalog.SchemaType, "catalog_name", "schema_name")
+	if err != nil {
+		return nil, err
+	}
+	bare, err := r.flag("omit_columns")
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.seenTables(r, in)
+	if err != nil {
+		return nil, err
+	}
+	page, next, err := pageOf(r, all, nameOfTable)
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]tableInfo, len(page))
+	for i, t := range page {
+		var cols *schema.Struct
+		if !bare {
+			if cols, err = s.Lake.Schema(r.Context(), t); r.Context().Err() != nil {
+				return nil, r.Context().Err()
+			} else if err != nil {
+				s.Logger.Warn("a table is listed without its columns", "table", t.Name.String(), "err", err)
+			}
+		}
+		infos[i] = s.info(t, cols)
+	}
+	return listed("tables", infos, next), nil
 }
 
-func ucError(w http.ResponseWriter, code int, name, msg string) {
-	reply(w, code, map[string]any{"error_code": name, "message": msg, "details": []any{}})
+// tableSummaries lists names in a catalog by patterns of SQL's LIKE.
+func (s *server) tableSummaries(r *request) (any, error) {
+	in, err := s.within(r, catalog.CatalogType, "catalog_name")
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.seenTables(r, in)
+	if err != nil {
+		return nil, err
+	}
+	q := r.URL.Query()
+	schemas, tables := like(q.Get("schema_name_pattern")), like(q.Get("table_name_pattern"))
+	all = slices.DeleteFunc(all, func(t catalog.Table) bool { return !schemas(t.Name.Schema) || !tables(t.Name.Table) })
+	page, next, err := pageOf(r, all, nameOfTable)
+	type summary struct {
+		FullName  string `json:"full_name"`
+		TableType string `json:"table_type"`
+	}
+	infos := make([]summary, len(page))
+	for i, t := range page {
+		infos[i] = summary{t.Name.String(), managed}
+	}
+	return listed("tables", infos, next), err
+}
+
+// like matches names by a pattern in which % stands for any text and _ for any character; empty for all.
+func like(pattern string) func(name string) bool {
+	pattern = strings.ToLower(pattern)
+	if pattern == "" {
+		return func(string) bool { return true }
+	}
+	return func(name string) bool {
+		// The last % and how far it has eaten, to go back to: linear in the name for each %.
+		p, n, star, eaten := 0, 0, -1, 0
+		for n < len(name) {
+			switch {
+			case p < len(pattern) && pattern[p] == '%':
+				star, eaten = p, n
+				p++
+			case p < len(pattern) && (pattern[p] == '_' || pattern[p] == name[n]):
+				p++
+				n++
+			case star >= 0:
+				eaten++
+				p, n = star+1, eaten
+			default:
+				return false
+			}
+		}
+		return strings.Trim(pattern[p:], "%") == ""
+	}
+}
+
+// newTable is CreateTable.
+type newTable struct {
+	Name             string            `json:"name"`
+	CatalogName      string            `json:"catalog_name"`
+	SchemaName       string            `json:"schema_name"`
+	TableType        string            `json:"table_type"`
+	DataSourceFormat string            `json:"data_source_format"`
+	Columns          []newColumn       `json:"columns"`
+	StorageLocation  string            `json:"storage_location"`
+	Comment          string            `json:"comment"`
+	Properties       map[string]string `json:"properties"`
+	ViewDefinition   string            `json:"view_definition"`
+}
+
+// check refuses what the server has no tables for.
+func (b *newTable) check() error {
+	for _, f := range []struct{ name, value string }{{"name", b.Name}, {"catalog_name", b.CatalogName}, {"schema_name", b.SchemaName}, {"table_type", b.TableType}} {
+		if f.value == "" {
+			return invalidf("%s is missing.", f.name)
+		}
+	}
+	switch {
+	case strings.EqualFold(b.TableType, external):
+		return invalidf("EXTERNAL tables are not supported: the server keeps all tables in its own lake. Set table_type to MANAGED and leave storage_location out.")
+	case !strings.EqualFold(b.TableType, managed) || b.ViewDefinition != "":
+		return invalidf("The table type %s is not supported: only MANAGED tables are.", clip(b.TableType))
+	case b.DataSourceFormat != "" && !strings.EqualFold(b.DataSourceFormat, "DELTA"):
+		return invalidf("The format %s is not supported: tables are DELTA.", clip(b.DataSourceFormat))
+	case b.StorageLocation != "":
+		return invalidf("storage_location cannot be chosen: the server keeps all tables in its own lake. Leave it out.")
+	}
+	return nil
+}
+
+func (s *server) createTable(r *request) (any, error) {
+	var b newTable
+	if err := r.body(&b); err != nil {
+		return nil, err
+	}
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	n, err := catalog.ParseTableName(strings.Join([]string{b.CatalogName, b.SchemaName, b.Name}, "."))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.mayCreate(r, catalog.CreateTable, n.Parent()); err != nil {
+		return nil, err
+	}
+	r.about = n
+	ct := schema.CreateTable{Name: []string{n.Catalog, n.Schema, n.Table}, Comment: b.Comment, Properties: maps.Clone(b.Properties)}
+	if ct.Columns.Fields, ct.PartitionBy, err = fields(b.Columns); err != nil {
+		return nil, err
+	}
+	if err := ct.Columns.Validate(); err != nil {
+		return nil, invalidf("%s", err)
+	}
+	t, err := s.engine.CreateTable(r.Context(), &ct, r.who.Owner())
+	if err != nil {
+		return nil, err
+	}
+	s.changed(r, "created", n)
+	cols, err := s.Lake.Schema(r.Context(), t)
+	if err != nil {
+		return nil, err
+	}
+	return s.info(t, cols), nil
+}
+
+func (s *server) deleteTable(r *request) (any, error) {
+	t, err := s.table(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.drop(r, t.Name, false)
 }

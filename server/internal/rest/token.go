@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -32,8 +35,21 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 		oauthError(w, http.StatusUnauthorized, "invalid_client", "Client authentication failed: send the client id and secret by HTTP Basic or in the form")
 		return
 	}
-	p, err := s.Catalog.Authenticate(r.Context(), id, secret)
+	// Multiple resources (RFC 8707) would need a token for each.
+	resource := r.PostForm["resource"]
+	if len(resource) > 1 || len(resource) == 1 && resource[0] != "" && !directWrite.MatchString(resource[0]) {
+		oauthError(w, http.StatusBadRequest, "invalid_target", "the resource must be api://databricks/workspaces/<workspace id>/zerobusDirectWriteApi, or left out")
+		return
+	}
+	p, err := s.Catalog.Authenticate(r.Context(), address(r), id, secret)
+	var limited *catalog.LimitError
 	switch {
+	case errors.As(err, &limited):
+		// The refusals before it are in the log: a flood of these would tell nothing more.
+		s.Logger.Debug("login held up", "client", clip(id), "from", r.RemoteAddr)
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(limited.RetryAfter.Seconds()))))
+		oauthError(w, http.StatusTooManyRequests, "slow_down", "too many logins have failed from here; try again later")
+		return
 	case errors.Is(err, catalog.ErrBadCredentials):
 		s.Logger.Warn("login refused", "client", clip(id), "from", r.RemoteAddr)
 		oauthError(w, http.StatusUnauthorized, "invalid_client", "Client authentication failed")
@@ -69,6 +85,24 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, map[string]any{
 		"access_token": t, "token_type": "Bearer", "expires_in": int64(life.Seconds()), "scope": "all-apis",
 	})
+}
+
+// address is what failed logins are counted by: the client's, or the network of an IPv6 client, who has many.
+func address(r *http.Request) string {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	ip := at.Addr().Unmap().WithZone("")
+	bits := ip.BitLen()
+	if ip.Is6() {
+		bits = 64
+	}
+	network, err := ip.Prefix(bits)
+	if err != nil {
+		return ip.String()
+	}
+	return network.String()
 }
 
 // credentials are by HTTP Basic, whose parts OAuth has form-encoded (RFC 6749 §2.3.1), or in the form.

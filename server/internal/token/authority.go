@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -38,15 +40,41 @@ type Authority struct {
 	issuer   string
 	lifetime time.Duration
 	now      func() time.Time
-	signer   key
-	verify   map[string]ed25519.PublicKey // by kid
 	parser   *jwt.Parser
+	file     string
+	keys     atomic.Pointer[keySet]
+	rotating sync.Mutex // one rotation at a time
+}
+
+// keySet is what is in the key file. It never changes.
+type keySet struct {
+	signer key
+	verify map[string]verifier // by kid
+}
+
+// verifier is a key that may verify. One that signs no more is of no use when its last token has expired, and until then only:
+// who has stolen an old key shall not make tokens with it for ever.
+type verifier struct {
+	public ed25519.PublicKey
+	until  time.Time // zero for no end
+}
+
+func newKeySet(keys []key) *keySet {
+	s := &keySet{signer: keys[0], verify: make(map[string]verifier, len(keys))}
+	for i, k := range keys {
+		v := verifier{public: k.private.Public().(ed25519.PublicKey)}
+		if i > 0 {
+			v.until = k.until(keys[i-1])
+		}
+		s.verify[k.id] = v
+	}
+	return s
 }
 
 // Open reads the key file, or makes it with a new key when it does not exist. Of several processes that make it at the same
 // time one wins, and all use its key.
 func Open(keyFile string, o Options) (*Authority, error) {
-	a := &Authority{issuer: o.Issuer, lifetime: o.Lifetime, now: o.Now}
+	a := &Authority{issuer: o.Issuer, lifetime: o.Lifetime, now: o.Now, file: keyFile}
 	if a.issuer == "" {
 		a.issuer = DefaultIssuer
 	}
@@ -63,11 +91,7 @@ func Open(keyFile string, o Options) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.signer = keys[0]
-	a.verify = make(map[string]ed25519.PublicKey, len(keys))
-	for _, k := range keys {
-		a.verify[k.id] = k.private.Public().(ed25519.PublicKey)
-	}
+	a.keys.Store(newKeySet(keys))
 	a.parser = jwt.NewParser(
 		jwt.WithValidMethods([]string{algorithm}),
 		jwt.WithStrictDecoding(),
@@ -77,6 +101,40 @@ func Open(keyFile string, o Options) (*Authority, error) {
 	)
 	return a, nil
 }
+
+// Rotate makes a new key, which signs from now on, and writes it to the key file. The keys before it verify what they have signed
+// for [MaxLifetime] more; with revoke they are removed, and every token issued before is invalid at once. It returns the id of
+// the new key. After an error nothing has changed, unless the error is of a disk that is about to fail.
+func (a *Authority) Rotate(revoke bool) (kid string, err error) {
+	a.rotating.Lock()
+	defer a.rotating.Unlock()
+	keys, err := readKeyFile(a.file) // it may have been edited
+	if err != nil {
+		return "", err
+	}
+	now := a.now()
+	made, err := newKey(now)
+	if err != nil {
+		return "", fmt.Errorf("rotate the token key: %w", err)
+	}
+	next := []key{made}
+	for i, k := range keys {
+		// The first has signed until now; of the others some may have outlived their last token.
+		if expired := i > 0 && ended(k.until(keys[i-1]), now); !revoke && !expired {
+			next = append(next, k)
+		}
+	}
+	if len(next) > maxKeys {
+		return "", fmt.Errorf("rotate the token key: %d keys have been made within %v, and their tokens are still valid; try again later, or revoke them", maxKeys, MaxLifetime)
+	}
+	if err := replaceKeyFile(a.file, next); err != nil {
+		return "", fmt.Errorf("write token key file %s: %w", a.file, err)
+	}
+	a.keys.Store(newKeySet(next))
+	return made.id, nil
+}
+
+func ended(until, now time.Time) bool { return !until.IsZero() && !now.Before(until) }
 
 // Issue signs a token for the claims; their ID, Issued and Expires are set here. The token is valid for at least expiresIn,
 // which is the configured lifetime. The error is [ErrTooLarge] when the grants do not fit.
@@ -100,8 +158,9 @@ func (a *Authority) Issue(c Claims) (token string, expiresIn time.Duration, err 
 		p.Audience = jwt.ClaimStrings{c.Audience}
 	}
 	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, &p)
-	t.Header["kid"] = a.signer.id
-	token, err = t.SignedString(a.signer.private)
+	signer := a.keys.Load().signer
+	t.Header["kid"] = signer.id
+	token, err = t.SignedString(signer.private)
 	if err != nil {
 		return "", 0, fmt.Errorf("sign the token: %w", err)
 	}
@@ -129,6 +188,8 @@ func (a *Authority) Verify(token string) (Claims, error) {
 		return Claims{}, fmt.Errorf("%w: it names no principal", ErrInvalid)
 	case p.IssuedAt == nil || p.IssuedAt.After(a.now().Add(maxSkew)):
 		return Claims{}, fmt.Errorf("%w: it was issued in the future", ErrInvalid)
+	case p.ExpiresAt.Sub(p.IssuedAt.Time) > MaxLifetime+time.Second:
+		return Claims{}, fmt.Errorf("%w: it lives longer than any that is issued", ErrInvalid)
 	case len(p.Audience) > 1:
 		return Claims{}, fmt.Errorf("%w: it has several audiences", ErrInvalid)
 	}
@@ -141,8 +202,8 @@ var errUnknownKey = errors.New("unknown key")
 // key finds the key that the header names. The parser has checked the algorithm before.
 func (a *Authority) key(t *jwt.Token) (any, error) {
 	kid, _ := t.Header["kid"].(string)
-	if k, ok := a.verify[kid]; ok {
-		return k, nil
+	if k, ok := a.keys.Load().verify[kid]; ok && !ended(k.until, a.now()) {
+		return k.public, nil
 	}
 	return nil, errUnknownKey
 }

@@ -19,9 +19,10 @@
 //
 //	{"version":1,"keys":[{"kid":"…","alg":"EdDSA","created":"…","private_key":"<PKCS #8, base64>"}]}
 //
-// The first key signs, all of them verify; kid stands in the header of each token. Rotation: put a new key first, remove the
-// old one when its last token has expired.
+// The first key signs, all of them verify; kid stands in the header of each token. A key that is no longer the first verifies for
+// [MaxLifetime] after the creation of the one before it, when its last token has expired. [Authority.Rotate] puts a new key first
+// and removes those that are of no more use; by hand it works as well, with a restart.
 //
-// Concurrency: an [Authority] may be used by many goroutines; it never changes after [Open]. Failure: Open fails when the key
-// file cannot be read, is damaged or can be read by others; it is then left as it is, never replaced.
+// Concurrency: an [Authority] may be used by many goroutines. Failure: [Open] fails when the key file cannot be read, is damaged or
+// can be read by others; it is then left as it is, never replaced.
 package token

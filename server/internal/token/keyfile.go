@@ -27,7 +27,22 @@ const (
 // key is one signing key.
 type key struct {
 	id      string
+	created time.Time
 	private ed25519.PrivateKey
+}
+
+func newKey(now time.Time) (key, error) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	return key{uuid.NewString(), now.UTC().Truncate(time.Second), private}, err
+}
+
+// until is when the last token that the key has signed expires, if next has signed since. It is zero, never, when next was put
+// into the file by hand without its time.
+func (k key) until(next key) time.Time {
+	if next.created.IsZero() {
+		return time.Time{}
+	}
+	return next.created.Add(MaxLifetime + maxSkew)
 }
 
 // keyFile is the JSON of the key file; the format is described in the package documentation.
@@ -106,22 +121,45 @@ func parseKeyFile(b []byte) (keys []key, reason string) {
 		if err != nil || !ok {
 			return nil, fmt.Sprintf("key %d is damaged", i)
 		}
-		keys = append(keys, key{e.ID, private})
+		keys = append(keys, key{e.ID, e.Created, private})
 	}
 	return keys, ""
 }
 
 // createKeyFile makes the file durably, whole or not at all. When another process was faster its file stays.
 func createKeyFile(path string, now time.Time) error {
-	_, private, err := ed25519.GenerateKey(rand.Reader)
+	k, err := newKey(now)
 	if err != nil {
 		return err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
+	return writeKeyFile(path, []key{k}, func(temp string) error {
+		err := os.Link(temp, path)
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			err = os.Rename(temp, path) // a file system without hard links
+		}
+		if errors.Is(err, fs.ErrExist) {
+			return nil
+		}
 		return err
+	})
+}
+
+// replaceKeyFile writes the file durably; a crash leaves the old one or the new one.
+func replaceKeyFile(path string, keys []key) error {
+	return writeKeyFile(path, keys, func(temp string) error { return os.Rename(temp, path) })
+}
+
+// writeKeyFile writes a file beside path, which publish brings to its place.
+func writeKeyFile(path string, keys []key, publish func(temp string) error) error {
+	f := keyFile{Version: keyFileVersion}
+	for _, k := range keys {
+		der, err := x509.MarshalPKCS8PrivateKey(k.private)
+		if err != nil {
+			return err
+		}
+		f.Keys = append(f.Keys, keyEntry{k.id, algorithm, k.created, der})
 	}
-	b, err := json.Marshal(keyFile{keyFileVersion, []keyEntry{{uuid.NewString(), algorithm, now.UTC().Truncate(time.Second), der}}})
+	b, err := json.Marshal(f)
 	if err != nil {
 		return err
 	}
@@ -138,11 +176,7 @@ func createKeyFile(path string, now time.Time) error {
 	if err = errors.Join(err, tmp.Close()); err != nil {
 		return err
 	}
-	err = os.Link(tmp.Name(), path)
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		err = os.Rename(tmp.Name(), path) // a file system without hard links
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := publish(tmp.Name()); err != nil {
 		return err
 	}
 	return syncDir(dir)

@@ -110,7 +110,7 @@ func TestToken_ClaimNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"alg":"EdDSA","kid":"` + a.signer.id + `","typ":"JWT"}`; string(header) != want {
+	if want := `{"alg":"EdDSA","kid":"` + a.keys.Load().signer.id + `","typ":"JWT"}`; string(header) != want {
 		t.Errorf("header %s, want %s", header, want)
 	}
 	body, err := base64.RawURLEncoding.DecodeString(parts[1])
@@ -223,7 +223,7 @@ func TestToken_ForeignKey(t *testing.T) {
 	a, _ := open(t, keyPath(t))
 	b, _ := open(t, keyPath(t))
 	refused(t, a, issue(t, b, sample), "another server's token")
-	b.signer.id = a.signer.id
+	b.keys.Load().signer.id = a.keys.Load().signer.id
 	refused(t, a, issue(t, b, sample), "another key under our id")
 }
 
@@ -260,7 +260,7 @@ func TestToken_Forged(t *testing.T) {
 		}
 		return c
 	}
-	kid, private := a.signer.id, a.signer.private
+	kid, private := a.keys.Load().signer.id, a.keys.Load().signer.private
 	public := []byte(private.Public().(ed25519.PublicKey))
 	if _, err := a.Verify(sign(t, jwt.SigningMethodEdDSA, private, kid, good(nil))); err != nil {
 		t.Fatalf("the token that the others differ from: %v", err)
@@ -280,6 +280,7 @@ func TestToken_Forged(t *testing.T) {
 		"no issue time":          sign(t, jwt.SigningMethodEdDSA, private, kid, good(func(c jwt.MapClaims) { delete(c, "iat") })),
 		"no issuer":              sign(t, jwt.SigningMethodEdDSA, private, kid, good(func(c jwt.MapClaims) { delete(c, "iss") })),
 		"no subject":             sign(t, jwt.SigningMethodEdDSA, private, kid, good(func(c jwt.MapClaims) { delete(c, "sub") })),
+		"a life of years":        sign(t, jwt.SigningMethodEdDSA, private, kid, good(func(c jwt.MapClaims) { c["exp"] = start.AddDate(2, 0, 0).Unix() })),
 		"two audiences":          sign(t, jwt.SigningMethodEdDSA, private, kid, good(func(c jwt.MapClaims) { c["aud"] = []string{"a", "b"} })),
 		"expiry is a text":       sign(t, jwt.SigningMethodEdDSA, private, kid, good(func(c jwt.MapClaims) { c["exp"] = "never" })),
 		"grants are a text":      sign(t, jwt.SigningMethodEdDSA, private, kid, good(func(c jwt.MapClaims) { c["authorization_details"] = "all" })),
@@ -328,7 +329,7 @@ func TestKeyFile_ManyFirstStartsAgree(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			ids[i] = a.signer.id
+			ids[i] = a.keys.Load().signer.id
 		})
 	}
 	wg.Wait()
