@@ -153,7 +153,8 @@ func (e Endpoint) String() string {
 // addresses. gRPC's dns resolver looks a name up again only after 30 s, so a server that moved would be missed by a
 // supervisor that gives up before that; and it asks for service configurations that nobody publishes.
 func (e Endpoint) Target() string {
-	return "passthrough:///" + e.Address()
+	// gRPC reads a target as a URL, where the zone of an IPv6 address, such as that of fe80::1%12, would be an escape.
+	return "passthrough:///" + strings.ReplaceAll(e.Address(), "%", "%25")
 }
 
 // authority returns what calls carry as :authority: the port is left out where it is the scheme's own, as browsers and

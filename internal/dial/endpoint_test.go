@@ -32,7 +32,8 @@ func TestParseEndpoint_AU11(t *testing.T) {
 		{"http://127.0.0.1:8080", "127.0.0.1", "8080", true, "127", "passthrough:///127.0.0.1:8080", "127.0.0.1:8080"},
 		{"http://[::1]:8980", "::1", "8980", true, "[::1]:8980", "passthrough:///[::1]:8980", "[::1]:8980"},
 		{"[2001:db8::1]", "2001:db8::1", "443", false, "[2001:db8::1]", "passthrough:///[2001:db8::1]:443", "[2001:db8::1]"},
-		{"https://[fe80::1%25eth0]:443", "fe80::1%eth0", "443", false, "[fe80::1%25eth0]:443", "passthrough:///[fe80::1%eth0]:443", "[fe80::1%eth0]"},
+		{"https://[fe80::1%25eth0]:443", "fe80::1%eth0", "443", false, "[fe80::1%25eth0]:443", "passthrough:///[fe80::1%25eth0]:443", "[fe80::1%eth0]"},
+		{"https://[fe80::1%2512]:443", "fe80::1%12", "443", false, "[fe80::1%2512]:443", "passthrough:///[fe80::1%2512]:443", "[fe80::1%12]"},
 		{"my_host-1.internal:443", "my_host-1.internal", "443", false, "my_host-1", "passthrough:///my_host-1.internal:443", "my_host-1.internal"},
 	}
 	for _, tt := range tests {
