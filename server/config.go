@@ -63,6 +63,10 @@ type Config struct {
 	LogBytes       int64         // bound of the write-ahead log on disk; default 8 GiB, at least 128 MiB
 	MaxStreams     int64         // open streams at a time; default 10,000
 
+	// MaxConnections is how many connections each of the two listeners may have open; further ones wait to be accepted. Default: a
+	// third of the files that the process may open, at most 20,000. The last third is for log and tables.
+	MaxConnections int64
+
 	// Quotas; 0, the default, is no bound. A stream over a rate is not refused, but read more slowly; 10 MiB may come at once.
 	PrincipalStreams int64 // open streams of one principal at a time
 	PrincipalRate    int64 // bytes of records in a second from one principal
@@ -146,6 +150,7 @@ func (c Config) Validate() error {
 		{"MemoryBytes", "memory budget", c.MemoryBytes},
 		{"LogBytes", "log bound", c.LogBytes},
 		{"MaxStreams", "stream limit", c.MaxStreams},
+		{"MaxConnections", "connection limit", c.MaxConnections},
 		{"MetricsTables", "number of tables in the metrics", c.MetricsTables},
 		{"PrincipalStreams", "stream limit of a principal", c.PrincipalStreams},
 		{"PrincipalRate", "rate of a principal", c.PrincipalRate},

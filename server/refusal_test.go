@@ -45,7 +45,7 @@ func TestRefusal_OfRecords(t *testing.T) {
 		{"not JSON", airQuality, good, func(r *raw) { r.record(1, "hello") }, []string{"line 1 column 1", "offset 1", "4044"}},
 		{"in a batch", airQuality, good, func(r *raw) { r.batch(1, good, good, `{"temp":true}`, good) }, []string{"temp", "offset 1, record 2 of the batch", "4044"}},
 		{"oversized record", airQuality, good, func(r *raw) { r.record(1, `{"device_name":"`+strings.Repeat("x", 10<<20)+`"}`) }, []string{airQuality, "offset 1", "limit of 10485760"}},
-		{"oversized request", airQuality, good, func(r *raw) { r.record(1, strings.Repeat("x", 30<<20)) }, []string{airQuality, "offset 1", "limit of 10485760"}},
+		{"oversized request", airQuality, good, func(r *raw) { r.record(1, strings.Repeat("x", 10<<20+512<<10)) }, []string{airQuality, "offset 1", "limit of 10485760"}},
 		{"gap in the offsets", airQuality, good, func(r *raw) { r.record(2, good) }, []string{"Non-incremental offset: expected 1, actual 2", "4002"}},
 		{"offset again", airQuality, good, func(r *raw) { r.record(0, good) }, []string{"Non-incremental offset: expected 1, actual 0", "4002"}},
 		{"second create", airQuality, good, func(r *raw) {
@@ -118,12 +118,12 @@ func TestRefusal_OfStreams(t *testing.T) {
 		{"table that is gone", []string{"authorization", "Bearer " + gone}, create("main.default.gone"), codes.NotFound, []string{`Table "main.default.gone" cannot be found`}, true},
 		{"bad name", []string{"authorization", "Bearer " + tok}, create("air_quality"), codes.InvalidArgument, []string{"air_quality"}, true},
 		{
-			"header of another table",
+			"header of a table that it may not write",
 			[]string{"authorization", "Bearer " + tok, "x-databricks-zerobus-table-name", "main.default.other"},
 			create(airQuality),
-			codes.InvalidArgument,
-			[]string{"main.default.other", airQuality, "x-databricks-zerobus-table-name"},
-			true,
+			codes.PermissionDenied,
+			[]string{"Authorization token is missing MODIFY privilege for a table main.default.other"},
+			false, // nothing is read from it
 		},
 		{
 			"no record type",

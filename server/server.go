@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -24,6 +25,7 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/table"
 	"github.com/zerobus-go/zerobus/server/internal/token"
 	"github.com/zerobus-go/zerobus/server/internal/wal"
+	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 )
@@ -95,11 +97,11 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 
 	// The ports first: the commonest mistake is found before anything is touched.
-	if s.grpcListener, err = listen("gRPC", cfg.GRPCListen); err != nil {
+	if s.grpcListener, err = listen("gRPC", cfg.GRPCListen, cfg.MaxConnections); err != nil {
 		return nil, err
 	}
 	undo = append(undo, s.grpcListener.Close)
-	if s.httpListener, err = listen("HTTP", cfg.HTTPListen); err != nil {
+	if s.httpListener, err = listen("HTTP", cfg.HTTPListen, cfg.MaxConnections); err != nil {
 		return nil, err
 	}
 	undo = append(undo, func() error {
@@ -198,7 +200,7 @@ func (s *Server) serveHTTP(tlsConfig *tls.Config) (stop func() error, err error)
 			s.metricsURL = endpoint(s.httpListener, tlsConfig != nil) + "/metrics"
 		}
 	} else {
-		if listener, err = listen("metrics", s.cfg.MetricsListen); err != nil {
+		if listener, err = listen("metrics", s.cfg.MetricsListen, s.cfg.MaxConnections); err != nil {
 			return nil, err
 		}
 		s.front = rest.NewFront(s.health, nil)
@@ -257,7 +259,8 @@ func (s *Server) announce() error {
 	return err
 }
 
-func listen(what, addr string) (net.Listener, error) {
+// listen takes a port. Connections beyond limit wait to be accepted.
+func listen(what, addr string, limit int64) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -265,7 +268,18 @@ func listen(what, addr string) (net.Listener, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%s listener: %w", what, err)
 	}
-	return l, nil
+	if limit <= 0 {
+		limit = defaultConnections()
+	}
+	return netutil.LimitListener(l, int(min(limit, math.MaxInt32))), nil
+}
+
+// maxDefaultConnections is the most that a listener has open by default.
+const maxDefaultConnections = 20_000
+
+// defaultConnections is a third of what the process may have open: files for log and tables must not depend on strangers.
+func defaultConnections() int64 {
+	return min(maxDefaultConnections, max(1, fileLimit()/3))
 }
 
 // dialable is the address that a client on this machine can use: an unspecified host becomes loopback.

@@ -65,6 +65,8 @@ func (s *settings) list() []setting {
 		{"wal_limit", "LogBytes", "Bound of the write-ahead log on disk. " +
 			"It takes 128MiB from the start, and more only while tables cannot be committed.", sizeValue(&s.LogBytes)},
 		{"max_streams", "MaxStreams", "Streams that may be open at a time.", numberValue(&s.MaxStreams, 1)},
+		{"max_connections", "MaxConnections", "Connections that each listener may have open; 0: a third of the files that the process may open, at most 20000. " +
+			"Further ones wait to be accepted.", numberValue(&s.MaxConnections, 0)},
 		{"principal_streams", "PrincipalStreams", "Streams that one principal may have open at a time; 0: as many as there may be.", numberValue(&s.PrincipalStreams, 0)},
 		{"principal_rate", "PrincipalRate", "Bytes of records that one principal may send in a second, or unlimited. " +
 			"Its streams are not refused beyond that, but read more slowly; 10MiB may come at once.", rateValue(&s.PrincipalRate)},

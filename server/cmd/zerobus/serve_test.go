@@ -58,7 +58,7 @@ func unusual() *settings {
 	s.Metrics, s.MetricsListen, s.MetricsTables = server.MetricsOff, "127.0.0.1:9100", 50
 	s.StreamLifetime, s.ProducerRetention, s.CommitInterval = never, 36*time.Hour, 1500*time.Millisecond
 	s.MemoryBytes, s.LogBytes, s.MaxStreams = 512<<20, 1<<40, 7
-	s.PrincipalStreams, s.PrincipalRate, s.TableRate = 3, 5<<20, 9<<30
+	s.MaxConnections, s.PrincipalStreams, s.PrincipalRate, s.TableRate = 11, 3, 5<<20, 9<<30
 	s.LogLevel, s.LogFormat = "debug", "json"
 	return s
 }

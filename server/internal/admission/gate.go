@@ -83,23 +83,50 @@ func (g *Gate) Enter(principal string) (leave func(), err error) {
 // Streams is the number of open streams.
 func (g *Gate) Streams() int64 { return g.streams.Load() }
 
-// Table checks that the bearer of the claims may write the table and opens it. header is the table named in the stream's
-// metadata, or empty; it must be the same. Denials: InvalidRequest, PermissionDenied, NotFound, Unsupported.
-func (g *Gate) Table(ctx context.Context, claims token.Claims, header, request string) (*table.Table, error) {
-	name, err := catalog.ParseTableName(request)
+// May checks that the bearer of the claims may write the table, without opening it: nothing is read from who may not. Denials: InvalidRequest,
+// PermissionDenied, NotFound.
+func (g *Gate) May(claims token.Claims, table string) error {
+	name, err := allowed(claims, table)
 	if err != nil {
-		return nil, &Denial{Reason: InvalidRequest, Msg: err.Error()}
+		return err
 	}
-	if header != "" && !strings.EqualFold(header, request) {
-		return nil, &Denial{Reason: InvalidRequest, Msg: fmt.Sprintf("table %q of the request is not the table %q of the header x-databricks-zerobus-table-name", request, header)}
+	if _, err := g.Catalog.Table(name); errors.Is(err, catalog.ErrNotFound) {
+		return notFound(name)
+	} else if err != nil {
+		return err
+	}
+	return g.granted(claims.PrincipalID, name)
+}
+
+// allowed reads a table's name and checks that the token is for it.
+func allowed(claims token.Claims, table string) (name catalog.Name, err error) {
+	if name, err = catalog.ParseTableName(table); err != nil {
+		return name, &Denial{Reason: InvalidRequest, Msg: err.Error()}
 	}
 	for _, privilege := range []catalog.Privilege{catalog.Modify, catalog.Select} {
 		if !holds(claims, name, privilege) {
-			return nil, &Denial{
+			return name, &Denial{
 				Reason: PermissionDenied, Code: 3,
 				Msg: fmt.Sprintf("Authorization token is missing %s privilege for a table %s", privilege, name),
 			}
 		}
+	}
+	return name, nil
+}
+
+func notFound(name catalog.Name) error {
+	return &Denial{Reason: NotFound, Msg: fmt.Sprintf("Table %q cannot be found", name.String())}
+}
+
+// Table checks that the bearer of the claims may write the table and opens it. header is the table named in the stream's
+// metadata, or empty; it must be the same. Denials: InvalidRequest, PermissionDenied, NotFound, Unsupported.
+func (g *Gate) Table(ctx context.Context, claims token.Claims, header, request string) (*table.Table, error) {
+	if header != "" && !strings.EqualFold(header, request) {
+		return nil, &Denial{Reason: InvalidRequest, Msg: fmt.Sprintf("table %q of the request is not the table %q of the header x-databricks-zerobus-table-name", request, header)}
+	}
+	name, err := allowed(claims, request)
+	if err != nil {
+		return nil, err
 	}
 	t, err := g.Tables.Open(ctx, name)
 	switch {
@@ -107,7 +134,7 @@ func (g *Gate) Table(ctx context.Context, claims token.Claims, header, request s
 		// The token says what was granted when it was issued. A grant may be gone since.
 		return t, g.granted(claims.PrincipalID, name)
 	case errors.Is(err, catalog.ErrNotFound), errors.Is(err, table.ErrDropped):
-		return nil, &Denial{Reason: NotFound, Msg: fmt.Sprintf("Table %q cannot be found", name.String())}
+		return nil, notFound(name)
 	case errors.Is(err, delta.ErrUnsupported), errors.Is(err, table.ErrBroken), errors.Is(err, delta.ErrNoTable),
 		errors.Is(err, delta.ErrCorrupt), errors.Is(err, delta.ErrCheckpointNeeded):
 		// The error has paths and other details of the inside; only the feature is the client's business.

@@ -64,15 +64,15 @@ func New(gate *admission.Gate, o Options) *Gateway {
 }
 
 // slack is what a request may be larger than its payload limit before gRPC itself refuses it with RESOURCE_EXHAUSTED and no
-// word about the table: up to there the refusal is ours and says what is wrong. No client in use sends more by mistake, since
-// all of them stop at the service's limit.
-const slack = 22 << 20
+// word about the table: up to there the refusal is ours and says what is wrong. It is small because a request on its way takes
+// memory that nobody has budgeted. Clients stop at the service's limit, below the payload's.
+const slack = 1 << 20
 
 const (
 	maxConnStreams = 100_000          // one connection may carry all streams of an SDK; Gate.MaxStreams is the limit
 	maxHeaders     = 64 << 10         // bytes; a token has up to 4 KiB
 	connectTimeout = 20 * time.Second // from a connection to the end of its TLS and HTTP/2 handshakes; gRPC's own is two minutes
-	idleAfter      = 10 * time.Minute // of a connection without a stream, until it is closed
+	idleAfter      = 2 * time.Minute  // of a connection without a stream, until it is closed
 	pingAfter      = time.Minute
 	pingTimeout    = 20 * time.Second
 	clientPings    = 10 * time.Second

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	tableName = "main.default.t"
+	otherName = "main.default.u"
 	good      = `{"id":1}`
 )
 
@@ -82,11 +83,12 @@ func newDoor(t *testing.T, o Options) *door {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.sql("CREATE TABLE " + tableName + " (id BIGINT)")
+	d.sql("CREATE TABLE " + tableName + " (id BIGINT); CREATE TABLE " + otherName + " (id BIGINT)")
+	d.sql("GRANT SELECT, MODIFY ON TABLE " + otherName + " TO `writer`")
 	d.sql("GRANT USE CATALOG ON CATALOG main TO `writer`; GRANT USE SCHEMA ON SCHEMA main.default TO `writer`; GRANT SELECT, MODIFY ON TABLE " + tableName + " TO `writer`")
 	tok, _, err := tokens.Issue(token.Claims{
 		PrincipalID: p.ID, PrincipalName: p.Name,
-		Grants: []token.Grant{{Privileges: []string{"SELECT", "MODIFY"}, ObjectType: "TABLE", Object: tableName}},
+		Grants: []token.Grant{{Privileges: []string{"SELECT", "MODIFY"}, ObjectType: "TABLE", Object: tableName}, {Privileges: []string{"SELECT", "MODIFY"}, ObjectType: "TABLE", Object: otherName}},
 	})
 	if err != nil {
 		t.Fatal(err)

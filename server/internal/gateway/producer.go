@@ -93,15 +93,21 @@ func parseNumber(v string) (int64, error) {
 	return n, nil
 }
 
-// greet sends the headers. A client that names itself gets the lease of its producer first, and is told the position: for that the
+// greet sends the headers, unless the client may not write the table that it names in its own. A client that names itself gets the lease of its producer first, and is told the position: for that the
 // table of the header is opened before the first request comes.
 func (s *stream) greet(md metadata.MD) error {
 	c, named, err := claim(md)
 	switch {
 	case err != nil:
 		return err
-	case !named:
+	case !named && s.header == "":
 		return s.ss.SendHeader(nil) // some clients send nothing before they have seen headers
+	case !named:
+		if err := s.g.gate.May(s.claims, s.header); err != nil {
+			s.logTrouble("table not looked up", err)
+			return denied(err)
+		}
+		return s.ss.SendHeader(nil)
 	case s.header == "":
 		return status.Errorf(codes.InvalidArgument, "a stream with %s needs the header %s.", producerHeader, tableHeader)
 	}

@@ -234,3 +234,16 @@ func TestProducer_RefusedRecord(t *testing.T) {
 		}
 	})
 }
+
+// The table of the headers and that of the first request are the same.
+func TestHandshake_TwoTables(t *testing.T) {
+	inBubble(t, Options{}, func(d *door) {
+		for _, md := range []metadata.MD{metadata.Pairs(tableHeader, otherName), metadata.Pairs(tableHeader, otherName, producerHeader, "p")} {
+			c := d.dialWith(1, md)
+			c.send(wire.AppendCreateStream(nil, wire.CreateStream{Table: tableName, Type: wire.JSON, HasType: true}))
+			c.endsWith(codes.InvalidArgument, tableHeader)
+		}
+		d.dialWith(1, metadata.Pairs(tableHeader, "main.default.none")).endsWith(codes.PermissionDenied, "main.default.none")
+		d.dialWith(1, metadata.Pairs(tableHeader, "t")).endsWith(codes.InvalidArgument, "t")
+	})
+}
