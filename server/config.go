@@ -119,9 +119,10 @@ func (c Config) withDefaults() Config {
 // SettingError is a setting that cannot work.
 type SettingError struct {
 	Field string // of Config
-	Msg   string
+	Msg   string // what is wrong, for people
 }
 
+// Error is Msg.
 func (e *SettingError) Error() string { return e.Msg }
 
 // Validate reports every setting that cannot work: the error joins a *SettingError for each of them.
