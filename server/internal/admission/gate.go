@@ -83,8 +83,8 @@ func (g *Gate) Enter(principal string) (leave func(), err error) {
 // Streams is the number of open streams.
 func (g *Gate) Streams() int64 { return g.streams.Load() }
 
-// May checks that the bearer of the claims may write the table, without opening it: nothing is read from who may not. Denials: InvalidRequest,
-// PermissionDenied, NotFound.
+// May checks that the bearer of the claims may write the table, without opening it: nothing is read from who may not. Denials:
+// InvalidRequest, PermissionDenied, NotFound.
 func (g *Gate) May(claims token.Claims, table string) error {
 	name, err := allowed(claims, table)
 	if err != nil {

@@ -118,7 +118,7 @@ func (g *Gate) Flow(principal, table string) Flow {
 	return f
 }
 
-// Wait waits until so many bytes of records may be taken, or ctx ends. Meanwhile the stream reads nothing, so that its client is
+// Wait waits until so many bytes of records may be taken, or ctx ends. Denials: TooMany, when ctx would end first. Meanwhile the stream reads nothing, so that its client is
 // held back by HTTP/2's flow control.
 func (f *Flow) Wait(ctx context.Context, bytes int) error {
 	for _, r := range f.rates {
@@ -126,7 +126,7 @@ func (f *Flow) Wait(ctx context.Context, bytes int) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			return err // the wait would be longer than ctx
+			return &Denial{Reason: TooMany, Msg: "the stream's rate does not let it send so much before its deadline: send less, or set no deadline"}
 		}
 	}
 	return nil

@@ -389,3 +389,21 @@ func TestQuotas(t *testing.T) {
 		})
 	}
 }
+
+// A request that waits for its rate is outstanding to the client: it hears something meanwhile.
+func TestQuotas_WhoWaitsHearsSomething(t *testing.T) {
+	inBubble(t, Options{}, func(d *door) {
+		d.gate.Quotas.TableBytes = 100 << 10
+		c := d.open(1 << 10)
+		c.record(0)
+		c.acked(0)
+		rec := fmt.Sprintf(`{"id":%s1}`, strings.Repeat(" ", 9<<20))
+		for i := range int64(2) { // the second one has to wait for a minute and more
+			c.send(append(wire.AppendSinglePrefix(nil, i+1, wire.JSON, len(rec)), rec...))
+		}
+		c.acked(1)
+		for range 5 {
+			c.acked(1)
+		}
+	})
+}

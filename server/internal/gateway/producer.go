@@ -48,8 +48,8 @@ func claim(md metadata.MD) (c table.Claim, ok bool, err error) {
 	}
 	session := uuid.New()
 	if v := first(md, sessionHeader); v != "" {
-		if session, err = uuid.Parse(v); err != nil || session.String() != v {
-			return c, false, malformed(sessionHeader, "a UUID in lower case")
+		if session, err = uuid.Parse(v); err != nil || session == uuid.Nil || session.String() != v {
+			return c, false, malformed(sessionHeader, "a UUID in lower case, not of zeros alone")
 		}
 	}
 	c.Session = session
@@ -93,8 +93,9 @@ func parseNumber(v string) (int64, error) {
 	return n, nil
 }
 
-// greet sends the headers, unless the client may not write the table that it names in its own. A client that names itself gets the lease of its producer first, and is told the position: for that the
-// table of the header is opened before the first request comes.
+// greet sends the headers, unless the client may not write the table that it names in its own. A client that names itself gets
+// the lease of its producer first, and is told the position: for that the table of the header is opened before the first
+// request comes.
 func (s *stream) greet(md metadata.MD) error {
 	c, named, err := claim(md)
 	switch {

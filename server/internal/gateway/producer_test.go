@@ -178,6 +178,7 @@ func TestProducer_Malformed(t *testing.T) {
 			producerHeader: named("white space"),
 			sessionHeader:  named("p", sessionHeader, "0a"),
 			tryHeader:      named("p", tryHeader, "-1"),
+			"not of zeros": named("p", sessionHeader, "00000000-0000-0000-0000-000000000000"),
 			firstHeader:    named("p", firstHeader, "1e3"),
 			tableHeader:    metadata.Pairs(producerHeader, "p"),
 		} {

@@ -42,6 +42,7 @@ type stream struct {
 	numbers numbers
 	chain   wal.Chain
 	flow    admission.Flow
+	held    atomic.Bool // the receiver waits for its rate
 
 	opened   bool // the handler's: the handshake is done
 	progress *progress
@@ -157,7 +158,7 @@ func (s *stream) acknowledge() error {
 			}
 			said = true
 		case <-silence.C:
-			if !said && acked > 0 && s.progress.waits() {
+			if !said && acked > 0 && (s.held.Load() || s.progress.waits()) {
 				if err := s.send(wire.Response{Kind: wire.ResponseAck, AckUpTo: acked - 1, HasAck: true}); err != nil {
 					return err
 				}
@@ -320,8 +321,11 @@ func (s *stream) take(b []byte, req *wire.Request, offset int64) error {
 		counters.refused[RefusedRequest].Add(1)
 		return err
 	}
-	if err := s.flow.Wait(s.ss.Context(), len(req.Body)); err != nil {
-		return err
+	s.held.Store(true)
+	err := s.flow.Wait(s.ss.Context(), len(req.Body))
+	s.held.Store(false)
+	if err != nil {
+		return denied(err)
 	}
 	first, repeats, err := s.number(req, offset)
 	if err != nil {
