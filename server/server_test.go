@@ -218,6 +218,19 @@ func TestServer_TLSOfItsOwnAuthority(t *testing.T) {
 	}
 }
 
+// The HTTP listener has no HTTP/2, whose faults would be ours; gRPC brings an implementation of its own.
+func TestServer_TLSOfHTTPIsHTTP1Alone(t *testing.T) {
+	h := start(t, func(c *server.Config) { c.TLS = server.TLSAuto })
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(h.WorkspaceURL(), "https://"), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if p := conn.ConnectionState().NegotiatedProtocol; p != "http/1.1" {
+		t.Errorf("the protocol is %q", p)
+	}
+}
+
 func TestServer_ManyStreamsOnOneConnection(t *testing.T) {
 	h := start(t)
 	sdk := h.sdk(zerobus.WithSharedConnection())

@@ -66,9 +66,13 @@ func Handler(c Config) http.Handler {
 	})
 }
 
-// Server is an http.Server with the limits that an exposed server needs.
+// Server is an http.Server with the limits that an exposed server needs. It speaks HTTP/1 alone, with TLS as well: for a few
+// small requests HTTP/2 would only be more to attack.
 func Server(h http.Handler, log *slog.Logger) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
 	return &http.Server{
+		Protocols:         &protocols,
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
