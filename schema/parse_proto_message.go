@@ -226,6 +226,9 @@ func (p *protoParser) mapType(in *protoScope) *descriptorpb.DescriptorProto {
 // addEntry puts the message of the entries of a map beside its field.
 func (p *protoParser) addEntry(m *protoMessage, f *descriptorpb.FieldDescriptorProto, entry *descriptorpb.DescriptorProto, name protoToken) {
 	entry.Name = proto.String(entryName(name.text))
+	if !identifier(entry.GetName()) {
+		p.fail(name.at, "the entries of the map %s would be called %s, which begins with a digit", name, clip(entry.GetName()))
+	}
 	scope := m.scope.add(&protoScope{name: entry.GetName(), message: entry, open: true})
 	if scope == nil {
 		p.fail(name.at, "the entries of the map %s are called %s, and so is something else", name, clip(entry.GetName()))

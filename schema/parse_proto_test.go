@@ -285,6 +285,7 @@ func TestParseProto_Refuses(t *testing.T) {
 		`message M { map<int32, map<int32, M>> a = 1; }`:           `line 1, column 27: expected ">", got "<"`,
 		`message M { map<int32, group> a = 1; }`:                   `line 1, column 24: groups are not read here: make it a message, or ` + descriptors,
 		`message M { map<int32, int32> a = 1; message AEntry {} }`: `line 1, column 46: the name "AEntry" is given twice`,
+		`message M { map<int32,M> _00 = 1; }`:                      `line 1, column 26: the entries of the map "_00" would be called "00Entry", which begins with a digit`,
 		`message M { map<int32,M> a_b = 1; map<int32,M> aB = 2; }`: `line 1, column 48: the entries of the map "aB" are called "ABEntry", and so is something else`,
 		`message M { map<int32,M> a = 1; optional AEntry b = 2; }`: `line 1, column 42: "AEntry" is what the entries of a map are called: it cannot be the type of a field`,
 		`message M { map<int32,E> a = 1; } enum E { A = 1; }`:      `line 1, column 23: the first value of "E" must be 0 for a map of such values`,

@@ -242,6 +242,10 @@ func fieldNames(fields []Field, path string) (map[string]bool, error) {
 			continue
 		}
 		name, entry := fields[i].Name, entryName(fields[i].Name)
+		if !identifier(entry) {
+			return nil, fmt.Errorf("column %s: protobuf would name the entries of the map %s, which begins with a digit: rename the column, or send JSON records",
+				path+name, entry)
+		}
 		if other, dup := entries[entry]; dup {
 			return nil, fmt.Errorf("column %s: protobuf names the entries of the maps %s and %s alike, %s: rename one of them",
 				path+name, other, name, entry)

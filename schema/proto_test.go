@@ -269,6 +269,7 @@ func TestProto_GP23_Collisions(t *testing.T) {
 	checkFields(t, "m STRUCT<m: STRUCT<m: INT>>",
 		"optional .M.M m = 1", "message M", "  optional .M.M.M m = 1", "  message M", "    optional int32 m = 1")
 	checkRefused(t, "a_b MAP<STRING, INT>, aB MAP<STRING, INT>", "column aB: protobuf names the entries of the maps a_b and aB alike, ABEntry")
+	checkRefused(t, "_0 MAP<STRING, INT>", "column _0: protobuf would name the entries of the map 0Entry, which begins with a digit")
 	checkRefused(t, "a MAP<STRING, INT>, AEntry INT", "column a: protobuf names the entries of the map a like the column AEntry")
 	for _, message := range []string{"", "a b", "1a", "ü", "a.b", "a-b"} {
 		if _, err := columns(t, "a INT").Proto(message); err == nil || !strings.Contains(err.Error(), "message name ") {
