@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -97,6 +98,44 @@ func TestPrincipal_RevokedKeysAreReplacedBehindTheScenes(t *testing.T) {
 		i++
 	}
 	if err := stream.Close(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// A rotation changes nothing for tokens that were issued before, unless it revokes them.
+func TestTokenKey_Rotation(t *testing.T) {
+	h := start(t)
+	opens := func(token string) error {
+		c := h.open("authorization", "Bearer "+token, "x-databricks-zerobus-table-name", airQuality)
+		c.send(wire.AppendCreateStream(nil, wire.CreateStream{Table: airQuality, Type: wire.JSON, HasType: true}))
+		if err := c.CloseSend(); err != nil {
+			return err
+		}
+		if _, err := c.end(); !errors.Is(err, io.EOF) { // io.EOF is a good end
+			return err
+		}
+		return nil
+	}
+	before := h.token(airQuality)
+	code, v := h.administer("token-keys/rotate", `{}`)
+	if code != http.StatusOK || v["kid"] == "" || v["revoked"] != false {
+		t.Fatalf("%d %v", code, v)
+	}
+	between := h.token(airQuality)
+	for name, token := range map[string]string{"before": before, "after": between} {
+		if err := opens(token); err != nil {
+			t.Errorf("a token from %s the rotation: %v", name, err)
+		}
+	}
+	if code, v = h.administer("token-keys/rotate", `{"revoke":true}`); code != http.StatusOK || v["revoked"] != true {
+		t.Fatalf("%d %v", code, v)
+	}
+	for name, token := range map[string]string{"before": before, "between": between} {
+		if err := opens(token); err == nil || !strings.Contains(err.Error(), "token is not valid") {
+			t.Errorf("a token from %s the rotations: %v", name, err)
+		}
+	}
+	if err := opens(h.token(airQuality)); err != nil {
 		t.Error(err)
 	}
 }

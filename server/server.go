@@ -182,7 +182,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	s.grpc = grpc.NewServer(opts...)
 	s.gateway.Register(s.grpc)
 
-	s.admin = admin.NewLocal(s.catalog, lakeTables, s.tables.Flush)
+	s.admin = admin.NewLocal(s.catalog, lakeTables, func() (*token.Authority, error) { return tokens, nil }, s.tables.Flush)
 	s.handler = rest.Handler(rest.Config{
 		Catalog: s.catalog, Tokens: tokens, Lake: lakeTables, Logger: cfg.Logger,
 		AdminToken: adminToken, Admin: admin.Handler(s.admin, rest.AdminPath, adminToken, cfg.Logger),

@@ -86,6 +86,11 @@ func TestAdministration_WithAndWithoutTheServer(t *testing.T) {
 	if out := mustTool(t, "sql", "--data", data, "SHOW GRANTS ON TABLE main.default.air_quality"); !strings.Contains(out, "MODIFY") {
 		t.Errorf("SHOW GRANTS says\n%s", out)
 	}
+	for _, args := range [][]string{{"token-key", "rotate"}, {"token-key", "rotate", "--revoke"}} { // without a server; principal_test has it beside one
+		if out := mustTool(t, append(args, "--data", data)...); !strings.Contains(out, " signs tokens now; ") || strings.Contains(out, "invalid") != (len(args) == 3) {
+			t.Errorf("%v says\n%s", args, out)
+		}
+	}
 	// A server that was killed leaves its address behind; the tool must not hang on it.
 	killed := serveProcess(t, data, "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
 	killed.kill()

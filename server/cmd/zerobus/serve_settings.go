@@ -73,7 +73,7 @@ func (s *settings) list() []setting {
 		{"table_rate", "TableRate", "Bytes of records that may be sent to one table in a second, or unlimited. " +
 			"Likewise.", rateValue(&s.TableRate)},
 		{"stream_lifetime", "StreamLifetime", "Age at which a client is asked to open another stream, or never. " +
-			"A principal whose grants were revoked writes for so long at most.", durationValue(&s.StreamLifetime, true)},
+			"A principal whose grants were revoked writes for so long at most, and never longer than its token, an hour.", durationValue(&s.StreamLifetime, true)},
 		{"producer_retention", "ProducerRetention", "How long an idle producer's position is kept. " +
 			"What it sends again is discarded for so long, and not after that.", durationValue(&s.ProducerRetention, false)},
 		{"log_level", "LogLevel", "Least level of log lines: debug, info, warn or error.", textValue(&s.LogLevel, "level")},

@@ -19,6 +19,10 @@ type API interface {
 	DeletePrincipal(ctx context.Context, principal string) (Principal, error)
 	Principals(ctx context.Context) ([]Principal, error)
 
+	// RotateKeys makes a new key that signs access tokens. With revoke the older ones are removed, and all tokens issued before are
+	// invalid at once.
+	RotateKeys(ctx context.Context, revoke bool) (Key, error)
+
 	// Tables lists all tables with what their Delta logs say.
 	Tables(ctx context.Context) ([]TableSummary, error)
 	Describe(ctx context.Context, table string) (TableDetail, error)
@@ -47,6 +51,12 @@ type Principal struct {
 type Credentials struct {
 	Principal
 	Secret string `json:"client_secret"`
+}
+
+// Key is the key that signs access tokens.
+type Key struct {
+	ID      string `json:"kid"`
+	Revoked bool   `json:"revoked"` // whether those before it were
 }
 
 // TableSummary is a line of the list of tables. Err says why the Delta log could not be read.

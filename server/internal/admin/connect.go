@@ -15,6 +15,7 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/datadir"
 	"github.com/zerobus-go/zerobus/server/internal/lake"
 	"github.com/zerobus-go/zerobus/server/internal/table"
+	"github.com/zerobus-go/zerobus/server/internal/token"
 )
 
 // healthTimeout is how long a server that says it runs may take to answer, before it is taken for dead.
@@ -45,7 +46,8 @@ func Connect(ctx context.Context, dir datadir.Dir, path, engine string) (api API
 	if err != nil {
 		return nil, nil, errors.Join(err, cat.Close())
 	}
-	return NewLocal(cat, table.NewTables(l, engine, time.Now), nil), cat.Close, nil
+	keys := func() (*token.Authority, error) { return token.Open(dir.TokenKeys(), token.Options{}) }
+	return NewLocal(cat, table.NewTables(l, engine, time.Now), keys, nil), cat.Close, nil
 }
 
 // Running tells where the server of a data directory listens. The error is fs.ErrNotExist when none runs: server.json alone

@@ -23,6 +23,7 @@ type request struct {
 	Principal string `json:"principal,omitempty"`
 	Table     string `json:"table,omitempty"`
 	Limit     int    `json:"limit,omitempty"`
+	Revoke    bool   `json:"revoke,omitempty"`
 }
 
 type failure struct {
@@ -62,6 +63,13 @@ func Handler(api API, prefix, token string, log *slog.Logger) http.Handler {
 	handle("principal/rotate", func(ctx context.Context, r request) (any, error) { return api.RotatePrincipal(ctx, r.Principal) })
 	handle("principal/delete", func(ctx context.Context, r request) (any, error) { return api.DeletePrincipal(ctx, r.Principal) })
 	handle("principal/list", func(ctx context.Context, r request) (any, error) { return api.Principals(ctx) })
+	handle("token-keys/rotate", func(ctx context.Context, r request) (any, error) {
+		k, err := api.RotateKeys(ctx, r.Revoke)
+		if err == nil {
+			log.Info("token key rotated", "kid", k.ID, "revoked", k.Revoked)
+		}
+		return k, err
+	})
 	handle("table/list", func(ctx context.Context, r request) (any, error) { return api.Tables(ctx) })
 	handle("table/describe", func(ctx context.Context, r request) (any, error) { return api.Describe(ctx, r.Table) })
 	handle("table/head", func(ctx context.Context, r request) (any, error) { return api.Head(ctx, r.Table, r.Limit) })
@@ -172,6 +180,11 @@ func (c *Client) DeletePrincipal(ctx context.Context, principal string) (Princip
 // Principals implements API.
 func (c *Client) Principals(ctx context.Context) ([]Principal, error) {
 	return call[[]Principal](ctx, c, "principal/list", request{})
+}
+
+// RotateKeys implements API.
+func (c *Client) RotateKeys(ctx context.Context, revoke bool) (Key, error) {
+	return call[Key](ctx, c, "token-keys/rotate", request{Revoke: revoke})
 }
 
 // Tables implements API.

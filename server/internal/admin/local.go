@@ -13,6 +13,7 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/catalog"
 	"github.com/zerobus-go/zerobus/server/internal/delta"
 	"github.com/zerobus-go/zerobus/server/internal/table"
+	"github.com/zerobus-go/zerobus/server/internal/token"
 )
 
 // Local administers the catalog and lake of this process. All methods may be called concurrently.
@@ -20,15 +21,16 @@ type Local struct {
 	catalog *catalog.Catalog
 	tables  *table.Tables
 	engine  *catalog.Engine
+	keys    func() (*token.Authority, error)
 	flush   func(ctx context.Context, id [16]byte) error
 }
 
 var _ API = (*Local)(nil)
 
-// NewLocal makes the administration of a catalog and its tables. flush commits what a running server has not committed of a
-// table; nil without a server.
-func NewLocal(c *catalog.Catalog, t *table.Tables, flush func(ctx context.Context, id [16]byte) error) *Local {
-	return &Local{catalog: c, tables: t, engine: catalog.NewEngine(c, t), flush: flush}
+// NewLocal makes the administration of a catalog, its tables and the keys of its tokens. flush commits what a running server has
+// not committed of a table; nil without a server.
+func NewLocal(c *catalog.Catalog, t *table.Tables, keys func() (*token.Authority, error), flush func(ctx context.Context, id [16]byte) error) *Local {
+	return &Local{catalog: c, tables: t, engine: catalog.NewEngine(c, t), keys: keys, flush: flush}
 }
 
 // SQL implements API.
@@ -66,6 +68,16 @@ func (l *Local) Principals(context.Context) ([]Principal, error) {
 
 func principal(p catalog.Principal) Principal {
 	return Principal{ID: p.ID, Name: p.Name, Created: p.Created}
+}
+
+// RotateKeys implements API.
+func (l *Local) RotateKeys(_ context.Context, revoke bool) (Key, error) {
+	a, err := l.keys()
+	if err != nil {
+		return Key{}, err
+	}
+	id, err := a.Rotate(revoke)
+	return Key{id, revoke}, err
 }
 
 // Tables implements API.

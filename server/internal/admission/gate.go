@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/zerobus-go/zerobus/server/internal/catalog"
 	"github.com/zerobus-go/zerobus/server/internal/delta"
@@ -44,7 +45,33 @@ type Gate struct {
 	Quotas     Quotas
 
 	streams atomic.Int64
+	refused [Limits]atomic.Int64
 	limits  limits
+}
+
+// Limit is one that a stream was refused for.
+type Limit int
+
+// The limits.
+const (
+	LimitServer    Limit  = iota // of all streams
+	LimitPrincipal               // of the principal's
+	Limits         = iota        // how many there are
+)
+
+// Stats is what the limits have done since the gate was made.
+type Stats struct {
+	Refused [Limits]int64 // streams, by the limit
+	Held    time.Duration // that streams have waited for their rates, all together
+}
+
+// Stats gives the present state.
+func (g *Gate) Stats() Stats {
+	s := Stats{Held: time.Duration(g.limits.held.Load())}
+	for i := range s.Refused {
+		s.Refused[i] = g.refused[i].Load()
+	}
+	return s
 }
 
 // Authenticate checks the value of an authorization header. Denials: Unauthenticated.
@@ -59,6 +86,8 @@ func (g *Gate) Authenticate(authorization string) (token.Claims, error) {
 		return claims, &Denial{Reason: Unauthenticated, Msg: "the token has expired: request a new one"}
 	case err != nil:
 		return claims, &Denial{Reason: Unauthenticated, Msg: "the token is not valid"}
+	case claims.Audience != "" && !token.ForStreams(claims.Audience):
+		return claims, &Denial{Reason: Unauthenticated, Msg: "the token is for another resource than streams"}
 	}
 	return claims, nil
 }
@@ -68,10 +97,12 @@ func (g *Gate) Authenticate(authorization string) (token.Claims, error) {
 func (g *Gate) Enter(principal string) (leave func(), err error) {
 	if n := g.streams.Add(1); g.MaxStreams > 0 && n > g.MaxStreams {
 		g.streams.Add(-1)
+		g.refused[LimitServer].Add(1)
 		return nil, &Denial{Reason: TooMany, Msg: fmt.Sprintf("the server has %d open streams, its limit: try again later", g.MaxStreams)}
 	}
 	if limit := g.Quotas.PrincipalStreams; !g.limits.enter(principal, limit) {
 		g.streams.Add(-1)
+		g.refused[LimitPrincipal].Add(1)
 		return nil, &Denial{Reason: TooMany, Msg: fmt.Sprintf("the principal has %d open streams, its limit: try again later", limit)}
 	}
 	return func() {

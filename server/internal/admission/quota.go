@@ -3,6 +3,7 @@ package admission
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -26,6 +27,8 @@ const forgetAbove = 1024
 
 // limits counts streams and keeps the rates. The zero value is ready for use.
 type limits struct {
+	held atomic.Int64 // nanoseconds
+
 	mu      sync.Mutex // guards the following
 	streams map[string]int64
 	rates   map[rateKey]*kept
@@ -118,9 +121,14 @@ func (g *Gate) Flow(principal, table string) Flow {
 	return f
 }
 
-// Wait waits until so many bytes of records may be taken, or ctx ends. Denials: TooMany, when ctx would end first. Meanwhile the stream reads nothing, so that its client is
-// held back by HTTP/2's flow control.
+// Wait waits until so many bytes of records may be taken, or ctx ends. Denials: TooMany, when ctx would end first. Meanwhile the
+// stream reads nothing, so that its client is held back by HTTP/2's flow control.
 func (f *Flow) Wait(ctx context.Context, bytes int) error {
+	if len(f.rates) == 0 {
+		return nil
+	}
+	start := time.Now()
+	defer func() { f.limits.held.Add(int64(time.Since(start))) }()
 	for _, r := range f.rates {
 		if err := r.limiter.WaitN(ctx, min(bytes, maxBurst)); err != nil {
 			if ctx.Err() != nil {

@@ -44,6 +44,14 @@ func (o Options) age() time.Duration {
 	return o.Lifetime - rand.N(o.Lifetime/10+1)
 }
 
+// term is how long the new stream serves, and the grace after that. It does not outlive its token: who has been revoked since
+// gets no other.
+func (s *stream) term() (age, grace time.Duration) {
+	left := max(0, time.Until(s.claims.Expires))
+	grace = min(s.g.opts.Grace, left/2)
+	return min(s.g.opts.age(), left-grace), grace
+}
+
 // askToLeave has the stream's client asked to leave within d, or sooner than it was asked before. Never blocks.
 func (s *stream) askToLeave(d time.Duration) {
 	select {
@@ -65,10 +73,11 @@ func (s *stream) askToLeave(d time.Duration) {
 func (s *stream) live() error {
 	sent := make(chan error, 1)
 	go func() { sent <- s.acknowledge() }()
-	timer := time.NewTimer(s.g.opts.age())
+	age, grace := s.term()
+	timer := time.NewTimer(age)
 	defer timer.Stop()
 
-	grace, closing := s.g.opts.Grace, false
+	closing := false
 	watch := time.NewTicker(maxUnread / 4)
 	defer watch.Stop()
 	for serving := true; serving; {

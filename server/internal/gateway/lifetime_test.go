@@ -111,16 +111,34 @@ func TestLifetime_IdleStreamsEndToo(t *testing.T) {
 	})
 }
 
-func TestLifetime_ForEver(t *testing.T) {
+// A stream without an end of its own ends with its token, which in these tests lives for an hour.
+func TestLifetime_ForEverIsThatOfTheToken(t *testing.T) {
 	inBubble(t, Options{Lifetime: -1}, func(d *door) {
-		c := d.open(many)
-		time.Sleep(30 * 24 * time.Hour)
+		time.Sleep(10 * time.Minute)
+		c, start := d.open(many), time.Now()
+		time.Sleep(45 * time.Minute)
 		c.record(0)
 		c.acked(0)
-		c.halfClose()
-		if _, err := c.end(); err != nil {
-			d.Errorf("the stream ended with %v", err)
-		}
+		c.signalled(10 * time.Second)
+		wantAfter(d.T, "the close signal came", start, 50*time.Minute-10*time.Second, 50*time.Minute-10*time.Second)
+		_, err := c.end()
+		wantTimeout(d.T, err)
+		wantAfter(d.T, "the end came", start, 50*time.Minute, 50*time.Minute)
+	})
+}
+
+// A token that is about to end leaves its stream half of that time, and the other half to go.
+func TestLifetime_OfATokenAboutToExpire(t *testing.T) {
+	inBubble(t, Options{}, func(d *door) {
+		time.Sleep(time.Hour - 4*time.Second)
+		c, start := d.open(many), time.Now()
+		c.record(0)
+		c.acked(0)
+		c.signalled(2 * time.Second)
+		wantAfter(d.T, "the close signal came", start, 2*time.Second, 2*time.Second)
+		_, err := c.end()
+		wantTimeout(d.T, err)
+		wantAfter(d.T, "the end came", start, 4*time.Second, 4*time.Second)
 	})
 }
 
@@ -365,6 +383,11 @@ func TestQuotas(t *testing.T) {
 			a.halfClose()
 			<-a.ended
 			d.open(8)
+			d.gate.MaxStreams = 2
+			d.dial(1).endsWith(codes.ResourceExhausted, "the server has 2 open streams")
+			if s := d.Stats().Limits; s.Refused != [admission.Limits]int64{1, 1} || s.Held != 0 {
+				t.Errorf("the limits say %+v", s)
+			}
 		})
 	})
 	for name, q := range map[string]admission.Quotas{"principal": {PrincipalBytes: 1 << 20}, "table": {TableBytes: 1 << 20}} {
@@ -384,6 +407,9 @@ func TestQuotas(t *testing.T) {
 				}
 				if took := time.Since(start); took < 29*time.Second || took > 32*time.Second {
 					t.Errorf("40 MiB at 1 MiB/s took %v", took)
+				}
+				if held := d.Stats().Limits.Held; held < 29*time.Second || held > 32*time.Second {
+					t.Errorf("the limits say that streams have waited for %v", held)
 				}
 			})
 		})

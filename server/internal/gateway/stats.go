@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/zerobus-go/zerobus/server/internal/admission"
 	"github.com/zerobus-go/zerobus/server/internal/histogram"
 	"github.com/zerobus-go/zerobus/server/internal/table"
 	"github.com/zerobus-go/zerobus/server/internal/wal"
@@ -47,6 +48,7 @@ type Stats struct {
 	Repeats  int64 // records of producers that are durable already and were discarded
 	Refused  [Refusals]int64
 
+	Limits  admission.Stats    // what the limits of streams and rates have done
 	AckTime histogram.Snapshot // from the receipt of a request until it is durable
 }
 
@@ -65,6 +67,7 @@ func (g *Gateway) Stats() Stats {
 	s := Stats{
 		Limit:    g.gate.MaxStreams,
 		Requests: c.requests.Load(), Records: c.records.Load(), Bytes: c.bytes.Load(), Durable: c.durable.Load(), Repeats: c.repeats.Load(),
+		Limits:  g.gate.Stats(),
 		AckTime: c.ackTime.Snapshot(),
 	}
 	for i := range s.Ended { // before opened, so that no stream has ended that was not opened

@@ -172,7 +172,7 @@ func (t *trial) tokens() map[string]string {
 		"another key with its jwk":         f.token(forgery{header: map[string]any{"jwk": map[string]any{"kty": "OKP", "crv": "Ed25519", "x": base64.RawURLEncoding.EncodeToString(other.Public().(ed25519.PublicKey))}}, sign: func(b []byte) []byte { return ed25519.Sign(other, b) }}),
 		"another key by its URL":           f.token(forgery{header: map[string]any{"jku": "http://127.0.0.1:1/keys", "x5u": "file:///etc/passwd"}, sign: func(b []byte) []byte { return ed25519.Sign(other, b) }}),
 		"signature of zeros":               f.token(forgery{sign: func([]byte) []byte { return make([]byte, 64) }}), "signature of 63 bytes": f.token(forgery{sign: func(b []byte) []byte { return ed25519.Sign(f.private, b)[:63] }}),
-		"wrong kid": header(map[string]any{"kid": "00000000-0000-4000-8000-000000000000"}), "no kid": header(map[string]any{"kid": nil}), "kid is a path": header(map[string]any{"kid": "../../etc/passwd"}), "kid is SQL": header(map[string]any{"kid": "' OR 1=1 --"}), "kid is a list": header(map[string]any{"kid": []string{f.kid}}),
+		"wrong kid": header(map[string]any{"kid": "00000000-0000-4000-8000-000000000000"}), "no kid": header(map[string]any{"kid": nil}), "kid is a path": header(map[string]any{"kid": "../../etc/passwd"}), "kid is SQL": header(map[string]any{"kid": "' OR 1=1 --"}), "critical extensions": header(map[string]any{"crit": []string{"b64"}, "b64": false}), "kid is a list": header(map[string]any{"kid": []string{f.kid}}),
 		"expired": claims(map[string]any{"exp": now - 60, "iat": now - 600}), "no expiry": claims(map[string]any{"exp": nil}), "expiry is text": claims(map[string]any{"exp": "never"}), "expires in 100 years": claims(map[string]any{"exp": now + 3_153_600_000}), "expires at 1e300": claims(map[string]any{"exp": 1e300}),
 		"issued tomorrow": claims(map[string]any{"iat": now + 86_400, "exp": now + 90_000}), "not before tomorrow": claims(map[string]any{"nbf": now + 86_400}), "no time of issue": claims(map[string]any{"iat": nil}), "another issuer": claims(map[string]any{"iss": "https://evil.example"}), "no issuer": claims(map[string]any{"iss": nil}),
 		"no principal": claims(map[string]any{"sub": ""}), "several audiences": claims(map[string]any{"aud": []string{resource, "x"}}),
@@ -235,9 +235,11 @@ var tokenAttacks = []attack{
 		} {
 			t.refuse(tt.what, t.ends(t.call(p, tt.token, tt.table), false, createJSON(tt.table), one(0, bad(0))), "grpc PermissionDenied")
 		}
-		// The token endpoint makes no such token, and a stream does not ask: the principal and its grants decide.
-		token := t.forger.token(forgery{claims: map[string]any{"aud": "api://databricks/workspaces/1/other"}})
-		t.take("another audience", t.ends(t.call(p, token, targetTable), true, createJSON(targetTable), one(0, good(0))), "grpc OK")
+		// The token endpoint makes no such token.
+		for _, aud := range []string{"api://databricks/workspaces/1/other", "x", resource + "/", "x" + resource} {
+			token := t.forger.token(forgery{claims: map[string]any{"aud": aud}})
+			t.refuse("audience "+aud, t.ends(t.call(p, token, targetTable), true, createJSON(targetTable), one(0, bad(0))), "grpc Unauthenticated")
+		}
 		for _, table := range []string{secretTable, "main.default.nothing"} {
 			t.refuse("the catalog, table "+table, t.ask("GET", tablesPath+table, "", "Authorization: Bearer "+t.bareToken), "http 404")
 		}

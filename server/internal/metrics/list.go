@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/zerobus-go/zerobus/server/internal/admission"
 	"github.com/zerobus-go/zerobus/server/internal/gateway"
 	"github.com/zerobus-go/zerobus/server/internal/histogram"
 	"github.com/zerobus-go/zerobus/server/internal/rest"
@@ -27,6 +28,10 @@ var list = []Metric{
 		func(s *snapshot, i int) int64 { return s.gateway.Ended[i] }),
 	counters("zerobus_streams_refused_total", "Streams that were not opened, by gRPC status code.", "code", codeNames(),
 		func(s *snapshot, i int) int64 { return s.gateway.Turned[i] }),
+	counters("zerobus_streams_limited_total", "Of these, streams that came when a limit was reached: of all streams, or of the principal's.", "limit", limits[:],
+		func(s *snapshot, i int) int64 { return s.gateway.Limits.Refused[i] }),
+	counter("zerobus_rate_wait_seconds_total", "Time that streams have waited for the rates of their principal or table, all together.",
+		func(s *snapshot) float64 { return seconds(s.gateway.Limits.Held) }),
 
 	counter("zerobus_requests_received_total", "Requests whose records fit their table.",
 		func(s *snapshot) float64 { return float64(s.gateway.Requests) }),
@@ -122,6 +127,9 @@ var refusals = [gateway.Refusals]string{
 	gateway.RefusedClosing:  "shutting_down",
 	gateway.RefusedOther:    "other",
 }
+
+// limits are the values of the label limit.
+var limits = [admission.Limits]string{admission.LimitServer: "streams", admission.LimitPrincipal: "principal_streams"}
 
 // codeNames are gRPC's names of its codes, as its documentation writes them.
 func codeNames() []string {

@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -53,7 +52,3 @@ func (s *server) caller(r *http.Request) (*caller, error) {
 	}
 	return &caller{Access: a, expires: claims.Expires, readOnly: len(claims.Grants) > 0}, nil
 }
-
-// directWrite is the only resource that a token is for, beside none: streams into tables. A token with another would be taken
-// for more than its client meant.
-var directWrite = regexp.MustCompile(`^api://databricks/workspaces/[^/]{0,128}/zerobusDirectWriteApi$`)

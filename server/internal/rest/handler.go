@@ -55,7 +55,6 @@ func Handler(c Config) http.Handler {
 		reply(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	mux.Handle(AdminPath, c.Admin)
-	mux.HandleFunc("POST "+KeysPath, s.rotateKeys)
 	unity, others := s.unity(), http.MaxBytesHandler(mux, maxBody)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isUnity(r.URL.Path) {

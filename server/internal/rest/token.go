@@ -35,9 +35,10 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 		oauthError(w, http.StatusUnauthorized, "invalid_client", "Client authentication failed: send the client id and secret by HTTP Basic or in the form")
 		return
 	}
-	// Multiple resources (RFC 8707) would need a token for each.
+	// Multiple resources (RFC 8707) would need a token for each; a token with another one would be taken for more than its client
+	// meant.
 	resource := r.PostForm["resource"]
-	if len(resource) > 1 || len(resource) == 1 && resource[0] != "" && !directWrite.MatchString(resource[0]) {
+	if len(resource) > 1 || len(resource) == 1 && resource[0] != "" && !token.ForStreams(resource[0]) {
 		oauthError(w, http.StatusBadRequest, "invalid_target", "the resource must be api://databricks/workspaces/<workspace id>/zerobusDirectWriteApi, or left out")
 		return
 	}

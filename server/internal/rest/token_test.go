@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/zerobus-go/zerobus/server/internal/rest"
 )
 
 const resource = "api://databricks/workspaces/127/zerobusDirectWriteApi"
@@ -161,30 +159,5 @@ func TestDiscovery(t *testing.T) {
 				t.Errorf("got %v", v)
 			}
 		}
-	}
-}
-
-func TestKeys_TheAdministratorRotates(t *testing.T) {
-	a := newAPI(t)
-	_, old := a.principal("p")
-	for bearer, want := range map[string]int{"": 401, "x": 401, old: 403} {
-		if code, v := a.do("POST", rest.KeysPath, bearer, ""); code != want || v["error"] == nil {
-			t.Errorf("%q: %d %v", bearer, code, v)
-		}
-	}
-	if code, v := a.do("POST", rest.KeysPath, adminToken, "{"); code != 400 {
-		t.Errorf("%d %v", code, v)
-	}
-	code, v := a.do("POST", rest.KeysPath, adminToken, "")
-	if code != 200 || v["kid"] == "" || v["revoked"] != false {
-		t.Errorf("%d %v", code, v)
-	}
-	a.must("GET", "/catalogs", old, "")
-	if code, v = a.do("POST", rest.KeysPath, adminToken, `{"revoke":true}`); code != 200 || v["revoked"] != true {
-		t.Errorf("%d %v", code, v)
-	}
-	a.refused("GET", "/catalogs", old, "", 401, "UNAUTHENTICATED")
-	if code, _ := ask(a.handler, "POST", rest.AdminPath+"sql"); code != http.StatusTeapot {
-		t.Errorf("the rest of the administration: %d", code)
 	}
 }

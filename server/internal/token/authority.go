@@ -196,11 +196,17 @@ func (a *Authority) Verify(token string) (Claims, error) {
 	return p.claims(), nil
 }
 
-// errUnknownKey is an error of Authority.key.
-var errUnknownKey = errors.New("unknown key")
+// The errors of Authority.key.
+var (
+	errUnknownKey = errors.New("unknown key")
+	errCritical   = errors.New("critical extension")
+)
 
 // key finds the key that the header names. The parser has checked the algorithm before.
 func (a *Authority) key(t *jwt.Token) (any, error) {
+	if _, ok := t.Header["crit"]; ok {
+		return nil, errCritical // RFC 7515 §4.1.11: who does not know the extensions refuses; we know none
+	}
 	kid, _ := t.Header["kid"].(string)
 	if k, ok := a.keys.Load().verify[kid]; ok && !ended(k.until, a.now()) {
 		return k.public, nil
@@ -215,6 +221,8 @@ func classify(err error) error {
 	switch {
 	case errors.Is(err, errUnknownKey):
 		reason = "it was signed with a key that this server does not have"
+	case errors.Is(err, errCritical):
+		reason = "it needs extensions that this server does not have"
 	case errors.Is(err, jwt.ErrTokenMalformed):
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
 		reason = "its signature does not match"

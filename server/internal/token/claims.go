@@ -2,6 +2,7 @@ package token
 
 import (
 	"errors"
+	"regexp"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -30,6 +31,12 @@ type Claims struct {
 	Issued  time.Time
 	Expires time.Time
 }
+
+// directWrite is the resource of tokens for streams, as the service's clients ask for it.
+var directWrite = regexp.MustCompile(`^api://databricks/workspaces/[^/]{0,128}/zerobusDirectWriteApi$`)
+
+// ForStreams reports whether an audience is that of tokens for streams.
+func ForStreams(audience string) bool { return directWrite.MatchString(audience) }
 
 // Grant is one element of authorization_details, in the request and in the token.
 type Grant struct {

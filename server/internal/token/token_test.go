@@ -269,6 +269,11 @@ func TestToken_Forged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	critical := jwt.NewWithClaims(jwt.SigningMethodEdDSA, good(nil))
+	critical.Header["kid"], critical.Header["crit"] = kid, []string{"b64"}
+	if critical.Raw, err = critical.SignedString(private); err != nil {
+		t.Fatal(err)
+	}
 	for what, tok := range map[string]string{
 		"alg none":               sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, kid, good(nil)),
 		"HMAC by the public key": sign(t, jwt.SigningMethodHS256, public, kid, good(nil)),
@@ -284,6 +289,7 @@ func TestToken_Forged(t *testing.T) {
 		"two audiences":          sign(t, jwt.SigningMethodEdDSA, private, kid, good(func(c jwt.MapClaims) { c["aud"] = []string{"a", "b"} })),
 		"expiry is a text":       sign(t, jwt.SigningMethodEdDSA, private, kid, good(func(c jwt.MapClaims) { c["exp"] = "never" })),
 		"grants are a text":      sign(t, jwt.SigningMethodEdDSA, private, kid, good(func(c jwt.MapClaims) { c["authorization_details"] = "all" })),
+		"critical extensions":    critical.Raw,
 	} {
 		refused(t, a, tok, what)
 	}
