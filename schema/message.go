@@ -280,16 +280,12 @@ func fieldOptions(f *descriptorpb.FieldDescriptorProto) *descriptorpb.FieldOptio
 // root; and as one from the root with a package before, whose name is nowhere in the descriptor.
 func (l *linker) find(name, scope string) (string, bool) {
 	if !strings.HasPrefix(name, ".") {
-		for at := scope; ; at = at[:strings.LastIndexByte(at, '.')] {
+		for at := scope; at != ""; at = at[:strings.LastIndexByte(at, '.')] {
 			if _, ok := l.kinds[at+"."+name]; ok {
 				return at + "." + name, true
 			}
-			if at == "" {
-				break
-			}
 		}
-		_, ok := l.kinds["."+name]
-		return "." + name, ok
+		name = "." + name
 	}
 	for {
 		if _, ok := l.kinds[name]; ok {

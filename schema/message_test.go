@@ -67,7 +67,7 @@ func TestFromDescriptor(t *testing.T) {
 
 // References to nested types come in several spellings: protocol.md 2.1.
 func TestResolve_SpellingsOfReferences(t *testing.T) {
-	for _, name := range []string{".M.N", ".pkg.M.N", ".a.b.c.M.N", "N", "M.N"} {
+	for _, name := range []string{".M.N", ".pkg.M.N", ".a.b.c.M.N", "N", "M.N", "a.b.M.N"} {
 		for _, kind := range []string{"type: TYPE_MESSAGE", ""} { // the kind may be left open
 			d := descriptor(t, `name: "M" field {name: "a" number: 1 label: LABEL_OPTIONAL `+kind+` type_name: "`+name+`"}
 				nested_type {name: "N" field {name: "x" number: 1 label: LABEL_OPTIONAL type: TYPE_INT32}}`)

@@ -87,7 +87,7 @@ func (g *Gate) Authenticate(authorization string) (token.Claims, error) {
 	case err != nil:
 		return claims, &Denial{Reason: Unauthenticated, Msg: "the token is not valid"}
 	case claims.Audience != "" && !token.ForStreams(claims.Audience):
-		return claims, &Denial{Reason: Unauthenticated, Msg: "the token is for another resource than streams"}
+		return claims, &Denial{Reason: Unauthenticated, Msg: "Invalid token audience: request a token for the resource api://databricks/workspaces/<workspace id>/zerobusDirectWriteApi"}
 	}
 	return claims, nil
 }
@@ -169,11 +169,14 @@ func (g *Gate) Table(ctx context.Context, claims token.Claims, header, request s
 	case errors.Is(err, delta.ErrUnsupported), errors.Is(err, table.ErrBroken), errors.Is(err, delta.ErrNoTable),
 		errors.Is(err, delta.ErrCorrupt), errors.Is(err, delta.ErrCheckpointNeeded):
 		// The error has paths and other details of the inside; only the feature is the client's business.
-		why := "it needs its operator: the server's log says why"
+		code, why := 1022, "it needs its operator: the server's log says why"
 		if u, ok := errors.AsType[*delta.UnsupportedError](err); ok {
 			why = "feature " + u.Feature + ": " + u.Reason
+			if u.Feature == "generatedColumns" {
+				code = 1015
+			}
 		}
-		return nil, &Denial{Reason: Unsupported, Code: 1022, Msg: fmt.Sprintf("Failed to open table for write: table %s: %s", name, why)}
+		return nil, &Denial{Reason: Unsupported, Code: code, Msg: fmt.Sprintf("Failed to open table for write: table %s: %s", name, why)}
 	}
 	return nil, err
 }

@@ -38,6 +38,9 @@ type field struct {
 // typeText is the field's type as a .proto file has it.
 func (f *field) typeText() string {
 	text := f.kind.String()
+	if f.kind == 0 { // a type that is not linked, and not in the descriptor
+		text = clip(f.typeName)
+	}
 	if f.cardinality == protoreflect.Repeated {
 		return "repeated " + text
 	}

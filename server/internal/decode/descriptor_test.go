@@ -173,7 +173,7 @@ func TestEnumNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"Color": "RED", ".Root.Color": "RED", ".a.b.Root.Color": "RED",
 		"Inner.Color": "FIRST", ".Root.Inner.Color": "FIRST", ".a.Root.Inner.Color": "FIRST", "Root.Inner.Color": "FIRST",
-		".Root.Root.Inner.Color": "FIRST", ".Color": "", ".a.Color": "", "Inner": "", ".Root.Inner": "", "Inner.Inner.Color": "", "Damaged.Color": "",
+		".Root.Root.Inner.Color": "FIRST", "a.b.Root.Color": "RED", "a.Root.Inner.Color": "FIRST", ".Color": "", ".a.Color": "", "Inner": "", ".Root.Inner": "", "Inner.Inner.Color": "", "Damaged.Color": "",
 		".Root": "", "": "", ".": "", "..": "", ".Root.": "", strings.Repeat("Inner.", 1000) + "Color": "",
 		strings.Repeat(".Root", 1000) + ".Color": "",
 	} {
@@ -202,6 +202,57 @@ func TestEnumNames(t *testing.T) {
 				t.Errorf("%s: %v, want %s", name, got[0], want)
 			}
 		}
+	}
+}
+
+// TestDescriptorNamedTypes: what the name of a field's type stands for decides, whether or not the descriptor was linked, and the
+// refusal says what that is.
+func TestDescriptorNamedTypes(t *testing.T) {
+	const misfit = "the descriptor does not fit the table: field x: "
+	for _, tt := range []struct{ column, name, linked, open string }{
+		{"INT", ".a.Root.Color", "", ""},
+		{"BOOLEAN", "Color", "enum does not fit column type BOOLEAN: make it bool", ""},
+		{"STRING", "Inner", "type 'Inner' is a message, not an enum", "message does not fit column type STRING: make it string"},
+		{"STRING", ".a.Root", "type '.a.Root' is a message, not an enum", "message does not fit column type STRING: make it string"},
+		{
+			"STRING", ".a.Color", "Proto not self-contained for field 'x' with type name '.a.Color': nest the type in the message",
+			"Proto not self-contained for field 'x' with type name '.a.Color': nest the type in the message",
+		},
+		// Only the names of an enum are in the descriptor, its numbers are in the records.
+		{"INT", ".a.Color", "", "Proto not self-contained for field 'x' with type name '.a.Color': nest the type in the message"},
+	} {
+		m := messageOf("x enum " + tt.name)
+		m.NestedType = append(m.NestedType, &descriptorpb.DescriptorProto{Name: proto.String("Inner")})
+		for _, linked := range []bool{true, false} {
+			want := tt.linked
+			if !linked {
+				m.Field[0].Type = nil
+				if tt.open != "" {
+					want = tt.open
+				}
+			}
+			_, err := NewProto(tableOf(t, "x "+tt.column), marshal(t, m))
+			switch {
+			case want == "" && err != nil:
+				t.Errorf("%s -> %s, linked %v: %v", tt.name, tt.column, linked, err)
+			case want != "" && (err == nil || err.Error() != misfit+want):
+				t.Errorf("%s -> %s, linked %v:\n got %v\nwant %s", tt.name, tt.column, linked, err, misfit+want)
+			}
+		}
+	}
+}
+
+// TestDescriptorWithAsManyFieldsAsATableHasColumns is the limit of protocol §2.7 from below; TestDescriptorRefusals has it from above.
+func TestDescriptorWithAsManyFieldsAsATableHasColumns(t *testing.T) {
+	var columns, fields []string
+	for i := range MaxDescriptorFields {
+		columns, fields = append(columns, fmt.Sprintf("c%d INT", i)), append(fields, fmt.Sprintf("c%d int32", i))
+	}
+	table := tableOf(t, strings.Join(columns, ","))
+	d := protoOf(t, table, marshal(t, messageOf(fields...)))
+	row := accepted(t, d, chunkOf(t, table), wire{}.int(MaxDescriptorFields, 7))
+	if len(row) != MaxDescriptorFields || row[0] != nil || row[MaxDescriptorFields-1] != int64(7) {
+		t.Errorf("the row has %d columns, the last is %v", len(row), row[len(row)-1])
 	}
 }
 

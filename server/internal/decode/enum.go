@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // maxEnumValues bounds the values of all enums of a descriptor that a stream keeps.
@@ -57,49 +58,60 @@ func byName(messages [][]byte) map[string][]byte {
 	return names
 }
 
-// find returns the values of the enum that a field names, ordered by number, the first name of each. The name may be absolute
-// with the package, which the descriptor does not tell (.pkg.Root.Color), absolute without (.Root.Color), or relative
-// (Color, Inner.Color). The reason is why there are none.
-func (s *enumSet) find(f *field) (names []enumName, reason string) {
-	typeName := f.typeName
-	paths := []string{typeName, strings.TrimPrefix(typeName, s.name+".")}
-	if strings.HasPrefix(typeName, ".") {
-		// Cut off the package: it ends before the root's name, which may also be a part of the package.
-		paths = paths[:0]
-		for rest := typeName; len(paths) < maxMessageDepth; {
-			_, path, ok := strings.Cut(rest, "."+s.name+".")
-			if !ok {
-				break
-			}
-			paths = append(paths, path)
-			rest = "." + path
+// find resolves the name of a field's type to an enum, with its values ordered by number and the first name of each, or to a
+// message. The name may be absolute with the package, which the descriptor does not tell (.pkg.Root.Color), absolute without
+// (.Root.Color), or relative (Color, Inner.Color, Root.Color, pkg.Root.Color). The kind is 0 when there is no such type; the
+// reason is why there are no values.
+func (s *enumSet) find(f *field) (kind protoreflect.Kind, names []enumName, reason string) {
+	var paths []string // from the root
+	rest, absolute := strings.CutPrefix(f.typeName, ".")
+	if !absolute {
+		paths = append(paths, rest)
+	}
+	// Cut off the package: it ends before the root's name, which may also be a part of the package.
+	for rest = "." + rest; len(paths) < maxMessageDepth; {
+		_, path, ok := strings.Cut(rest, "."+s.name+".")
+		if !ok {
+			break
 		}
+		paths = append(paths, path)
+		rest = "." + path
 	}
 	for _, path := range paths {
 		if names, ok := s.parsed[path]; ok {
-			return names, ""
+			return protoreflect.EnumKind, names, ""
 		}
-		raw, ok := s.root.lookup(path)
-		if !ok {
-			continue
+		raw, kind := s.root.lookup(path)
+		switch kind {
+		case protoreflect.EnumKind:
+			names, reason := s.parse(raw)
+			if reason == "" {
+				s.parsed[path] = names
+			}
+			return kind, names, reason
+		case protoreflect.MessageKind:
+			return kind, nil, fmt.Sprintf("type '%s' is a message, not an enum", clip(f.typeName))
 		}
-		names, reason := s.parse(raw)
-		if reason == "" {
-			s.parsed[path] = names
-		}
-		return names, reason
 	}
-	return nil, fmt.Sprintf("Proto not self-contained for field '%s' with type name '%s': nest the type in the message",
-		clip(f.name), clip(typeName))
+	if strings.HasSuffix("."+rest, "."+s.name) {
+		return protoreflect.MessageKind, nil, fmt.Sprintf("type '%s' is a message, not an enum", clip(f.typeName))
+	}
+	return 0, nil, fmt.Sprintf("Proto not self-contained for field '%s' with type name '%s': nest the type in the message",
+		clip(f.name), clip(f.typeName))
 }
 
-// lookup finds the enum at a path of message names that ends with its own.
-func (s *scope) lookup(path string) ([]byte, bool) {
-	for depth := 0; depth < maxMessageDepth; depth++ {
+// lookup finds the enum or message at a path of message names that ends with its own. The kind is 0 if there is none.
+func (s *scope) lookup(path string) ([]byte, protoreflect.Kind) {
+	for range maxMessageDepth {
 		name, rest, deeper := strings.Cut(path, ".")
 		if !deeper {
-			raw, ok := s.enums[path]
-			return raw, ok
+			if raw, ok := s.enums[name]; ok {
+				return raw, protoreflect.EnumKind
+			}
+			if raw, ok := s.nested[name]; ok {
+				return raw, protoreflect.MessageKind
+			}
+			return nil, 0
 		}
 		inner, known := s.inner[name]
 		if !known {
@@ -111,11 +123,11 @@ func (s *scope) lookup(path string) ([]byte, bool) {
 			s.inner[name] = inner
 		}
 		if inner == nil {
-			return nil, false
+			return nil, 0
 		}
 		s, path = inner, rest
 	}
-	return nil, false
+	return nil, 0
 }
 
 func (s *enumSet) parse(b []byte) ([]enumName, string) {

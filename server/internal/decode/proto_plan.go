@@ -156,10 +156,11 @@ func compileField(f *field, t *target, enums *enumSet) (protoField, string) {
 	p := protoField{kind: f.kind, oneof: -1, min: t.min, max: t.max, length: t.length}
 	if f.kind == 0 {
 		// A descriptor whose types were not linked leaves the kind of named types open.
-		if _, reason := enums.find(f); reason != "" {
+		kind, _, reason := enums.find(f)
+		if kind == 0 {
 			return p, reason
 		}
-		p.kind = protoreflect.EnumKind
+		f.kind, p.kind = kind, kind
 	}
 	if f.cardinality == protoreflect.Repeated {
 		return p, fmt.Sprintf("%s does not fit column type %s: %s", f.typeText(), t.ddl, t.wanted)
@@ -197,7 +198,7 @@ func compileField(f *field, t *target, enums *enumSet) (protoField, string) {
 		if t.kind == schema.String {
 			p.op = opEnumName
 			var reason string
-			if p.names, reason = enums.find(f); reason != "" {
+			if _, p.names, reason = enums.find(f); reason != "" {
 				return p, reason
 			}
 			break

@@ -106,6 +106,8 @@ func TestProtoAccepts(t *testing.T) {
 		{"BOOLEAN", "bool", wire{}.varint(1, 1<<40), true},
 		{"BOOLEAN", "bool", wire{}.varint(1, 0), false},
 		{"BOOLEAN", "bool", wire{}, nil},
+		{"INT", "required int32", wire{}, nil}, // the table decides what is required
+		{"STRING", "string", wire{}, nil},
 		{"TINYINT", "int32", wire{}.int(1, -128), int64(-128)},
 		{"TINYINT", "int32", wire{}.int(1, 127), int64(127)},
 		{"TINYINT", "int32", wire{}.varint(1, 0), int64(0)},

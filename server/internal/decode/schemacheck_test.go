@@ -18,7 +18,7 @@ func TestNewProto_AgreesWithSchemaCheck(t *testing.T) {
 		"DATE", "TIMESTAMP", "TIMESTAMP_NTZ",
 	}
 	names := []string{"a", "b", "c", "d", "A", "e"}
-	types := []string{"E", "N", ".M.E", ".p.q.M.N", "M.N", "N.F", "Missing"}
+	types := []string{"E", "N", ".M.E", ".p.q.M.N", "M.N", "N.F", "p.M.N.F", "Missing"}
 	accepted := 0
 	for seed := range uint64(5000) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
@@ -43,7 +43,7 @@ func TestNewProto_AgreesWithSchemaCheck(t *testing.T) {
 			case descriptorpb.FieldDescriptorProto_TYPE_GROUP, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE:
 				f.Type, f.TypeName = descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum(), proto.String([]string{"N", ".M.N", ".p.M.N"}[rnd.IntN(3)])
 			case descriptorpb.FieldDescriptorProto_TYPE_ENUM:
-				f.TypeName = proto.String([]string{"E", ".M.E", "N.F", ".p.M.N.F"}[rnd.IntN(4)])
+				f.TypeName = proto.String([]string{"E", ".M.E", "N.F", ".p.M.N.F", "p.q.M.E", "M.N.F"}[rnd.IntN(6)])
 			}
 			if rnd.IntN(20) == 0 { // not linked
 				f.Type, f.TypeName = nil, proto.String(types[rnd.IntN(len(types))])

@@ -17,7 +17,7 @@ type Options struct {
 	HandshakeTimeout time.Duration // from the opening of a stream to its create_stream request; default 30 s
 	Lifetime         time.Duration // age at which a client is asked to leave, less up to a tenth; default 15 min, negative: never
 	Grace            time.Duration // from then to the end of the stream; default 10 s
-	MaxRequestBytes  int           // largest payload of one request; default 10 MiB, the service's limit
+	MaxRequestBytes  int           // most bytes of records in one request, without their framing; default 10 MiB, the service's limit
 	MaxChunkBytes    int           // largest decoded form of one request; default 48 MiB, below the log's entry limit
 	Logger           *slog.Logger
 }
@@ -63,9 +63,9 @@ func New(gate *admission.Gate, o Options) *Gateway {
 	return &Gateway{gate: gate, opts: o.withDefaults(), made: time.Now(), streams: map[*stream]struct{}{}, idle: make(chan struct{})}
 }
 
-// slack is what a request may be larger than its payload limit before gRPC itself refuses it with RESOURCE_EXHAUSTED and no
-// word about the table: up to there the refusal is ours and says what is wrong. It is small because a request on its way takes
-// memory that nobody has budgeted. Clients stop at the service's limit, below the payload's.
+// slack is what a request may be larger than its payload limit before gRPC itself refuses it with RESOURCE_EXHAUSTED, at once and
+// with no word about the table: up to there the refusal is ours and says what is wrong. It is small because a request on its way
+// takes memory that nobody has budgeted. Clients stop at the service's limit, below the payload's.
 const slack = 1 << 20
 
 const (

@@ -131,6 +131,7 @@ func TestProducer_TheLaterStreamTakesOver(t *testing.T) {
 		one.acked(0)
 		d.log.hold()
 		one.batch(1, -1, 10) // on its way when the other one comes
+		synctest.Wait()
 		two := d.dialWith(64, named("p", sessionHeader, sessionB))
 		synctest.Wait()
 		select {

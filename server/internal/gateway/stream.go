@@ -260,16 +260,16 @@ func (s *stream) handshake() error {
 
 // logTrouble logs what is neither the client's fault nor the end of its stream. A log that is full says so by itself, once, and
 // every stream meets it again and again.
-func (s *stream) logTrouble(msg string, err error) {
+func (s *stream) logTrouble(msg string, err error, more ...any) {
 	var d *admission.Denial
 	switch {
 	case errors.As(err, &d), s.ss.Context().Err() != nil:
 		return
 	case errors.Is(err, wal.ErrFull), errors.Is(err, table.ErrTaken), errors.Is(err, table.ErrClosed), errors.Is(err, table.ErrProducers):
-		s.log.Debug(msg, "table", s.name, "err", err)
+		s.log.Debug(msg, append([]any{"table", s.name, "err", err}, more...)...)
 		return
 	}
-	s.log.Error(msg, "table", s.name, "err", err)
+	s.log.Error(msg, append([]any{"table", s.name, "err", err}, more...)...)
 }
 
 // records takes requests until the client's half-close (nil) or the first fault.
@@ -302,16 +302,36 @@ func (s *stream) check(b []byte, req *wire.Request, offset int64) error {
 	switch {
 	case req.Kind != wire.RequestRecord && req.Kind != wire.RequestBatch:
 		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: expected ingest_record or ingest_record_batch, got %s.", s.name, offset, req.Kind)
-	case !req.HasOffset || req.Offset != offset:
+	case !req.HasOffset:
+		return coded(codes.InvalidArgument, codeOffset, 0, "Non-incremental offset: expected %d, actual none", offset)
+	case req.Offset != offset:
 		return coded(codes.InvalidArgument, codeOffset, 0, "Non-incremental offset: expected %d, actual %d", offset, req.Offset)
 	case req.Type == wire.Unspecified:
 		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: the request has no records.", s.name, offset)
 	case req.Type != s.kind:
 		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: a %s record came on a stream of %s records.", s.name, offset, req.Type, s.kind)
 	case len(req.Body) > s.g.opts.MaxRequestBytes:
-		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: the request has %d bytes of records, more than the limit of %d.", s.name, offset, len(req.Body), s.g.opts.MaxRequestBytes)
+		if n := recordBytes(req); n > s.g.opts.MaxRequestBytes {
+			return status.Errorf(codes.InvalidArgument, "table %s, offset %d: the request has %d bytes of records, more than the limit of %d.", s.name, offset, n, s.g.opts.MaxRequestBytes)
+		}
 	}
 	return nil
+}
+
+// recordBytes is the size of a request's records. What frames them in a batch does not count towards the limit: clients measure
+// records. Where a batch is damaged its rest is left out; decode refuses it.
+func recordBytes(req *wire.Request) (n int) {
+	if req.Kind == wire.RequestRecord {
+		return len(req.Body)
+	}
+	for body := req.Body; ; {
+		rec, rest, err := wire.NextRecord(body)
+		if rec == nil || err != nil {
+			return n
+		}
+		n += len(rec)
+		body = rest
+	}
 }
 
 // take checks one request, decodes its records and hands them to the table: all of them or none.
@@ -348,7 +368,7 @@ func (s *stream) take(b []byte, req *wire.Request, offset int64) error {
 		counters.refuse(err)
 		s.progress.undo()
 		s.table.Recycle(c)
-		s.logTrouble("records not taken", err)
+		s.logTrouble("records not taken", err, "offset", offset)
 		return trouble(err, s.name)
 	}
 	return nil
@@ -358,7 +378,7 @@ func (s *stream) take(b []byte, req *wire.Request, offset int64) error {
 func (s *stream) append(c *column.Chunk, first, offset int64, received time.Duration) error {
 	n := &s.numbers
 	rows := c.Rows // the chunk is not ours when they are durable
-	settled := func(err error) { s.settled(err, rows, received) }
+	settled := func(err error) { s.settled(err, offset, rows, received) }
 	if n.lease == nil {
 		return s.table.Append(s.ss.Context(), &s.chain, c, settled)
 	}
@@ -376,13 +396,13 @@ func (s *stream) append(c *column.Chunk, first, offset int64, received time.Dura
 }
 
 // settled runs on the log's goroutine.
-func (s *stream) settled(err error, rows int, received time.Duration) {
+func (s *stream) settled(err error, offset int64, rows int, received time.Duration) {
 	if err == nil {
 		s.g.counters.durable.Add(int64(rows))
 		s.g.counters.ackTime.Observe(s.g.clock() - received)
 	} else {
 		s.g.counters.refuse(err)
-		s.logTrouble("records not durable", err)
+		s.logTrouble("records not durable", err, "offset", offset)
 		err = trouble(err, s.name)
 	}
 	s.progress.settle(err)
