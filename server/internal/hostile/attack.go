@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -35,6 +36,8 @@ type trial struct {
 	requests, refusals int
 	faults             []string
 	open               []io.Closer
+
+	after []func() // what is to be done when the open ones are closed
 }
 
 // A verdict is what is told of a trial.
@@ -75,6 +78,9 @@ func (a *arena) try(ctx context.Context, k attack, before figures) verdict {
 		c.Close()
 	}
 	t.ctx = ctx
+	for _, f := range t.after {
+		f()
+	}
 	t.checkServer()
 	pause(ctx, time.Duration(t.size(int(restTime))))
 	v.after = a.control.look()
@@ -182,6 +188,36 @@ func (t *trial) matches(what, got, want string) bool {
 		return false
 	}
 	return true
+}
+
+// second starts another server for this attack alone, with a table and a token for it; nil after a fault. It is looked at and
+// ended after the attack.
+func (t *trial) second(name string, command []string, flags ...string) (s *server, token string) {
+	flags = append(flags, "--memory-limit", memoryLimit, "--log-level", "warn")
+	s, err := startServerWith(t.ctx, command, filepath.Join(filepath.Dir(t.server.dir), name), t.log, flags...)
+	if err != nil {
+		t.fault("server %s: %v", name, err)
+		return nil, ""
+	}
+	t.after = append(t.after, func() {
+		found, err := strays(s.dir)
+		if err = errors.Join(err, s.alive(), s.terminate()); err != nil || len(found) > 0 {
+			t.fault("server %s: %v; files that do not belong there: %q", name, err, found)
+		}
+	})
+	err = s.must(t.ctx, "CREATE TABLE "+targetTable+" (n BIGINT, text STRING) USING DELTA")
+	who, err2 := s.principal(t.ctx, "attacker")
+	if err = errors.Join(err, err2); err == nil {
+		err = s.grant(t.ctx, who, targetTable)
+	}
+	if err == nil {
+		token, err = s.login(t.ctx, who, targetTable)
+	}
+	if err != nil {
+		t.fault("server %s: %v", name, err)
+		return nil, ""
+	}
+	return s, token
 }
 
 // soon bounds the wait for one answer.

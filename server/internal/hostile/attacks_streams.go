@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
+	"net"
+	"net/http"
 	"strings"
 	"time"
 
@@ -115,31 +116,8 @@ var streamAttacks = []attack{
 	}},
 	{name: "streams: a small server with TLS", run: func(t *trial) {
 		const most = 8
-		s, err := startServer(t.ctx, t.bin, filepath.Join(filepath.Dir(t.server.dir), "small"), t.log, "--max-streams", fmt.Sprint(most), "--tls", "auto", "--memory-limit", memoryLimit, "--log-level", "warn")
-		if err != nil {
-			t.fault("%v", err)
-			return
-		}
-		defer func() {
-			for _, c := range t.open { // a server that ends waits for its streams
-				c.Close()
-			}
-			found, err := strays(s.dir)
-			if err = errors.Join(err, s.alive(), s.terminate()); err != nil || len(found) > 0 {
-				t.fault("the small server: %v; files that do not belong there: %q", err, found)
-			}
-		}()
-		err = s.must(t.ctx, "CREATE TABLE "+targetTable+" (n BIGINT, text STRING) USING DELTA")
-		who, err2 := s.principal(t.ctx, "attacker")
-		if err = errors.Join(err, err2); err == nil {
-			err = s.grant(t.ctx, who, targetTable)
-		}
-		token := ""
-		if err == nil {
-			token, err = s.login(t.ctx, who, targetTable)
-		}
-		if err != nil {
-			t.fault("the small server: %v", err)
+		s, token := t.second("small", []string{t.bin}, "--max-streams", fmt.Sprint(most), "--tls", "auto")
+		if s == nil {
 			return
 		}
 		secure := func(cfg *tls.Config) (*peer, error) {
@@ -204,5 +182,55 @@ var streamAttacks = []attack{
 				nc.Close()
 			}
 		}
+	}},
+	{name: "streams: connections for all files", run: func(t *trial) {
+		const files = 192
+		s, token := t.second("files", []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, files), t.bin})
+		if s == nil {
+			return
+		}
+		nc := t.dial(s.grpc)
+		if nc == nil {
+			return
+		}
+		p, err := newPeer(t.ctx, nc)
+		if err != nil {
+			t.fault("begin HTTP/2: %v", err)
+			return
+		}
+		honest := t.created(t.call(p, token, targetTable), createJSON(targetTable))
+		if honest == nil {
+			return
+		}
+		ctx, cancel := t.soon()
+		defer cancel()
+		var silent []net.Conn
+		const records = 200
+		for i := range records {
+			for _, addr := range []string{s.grpc, s.http} {
+				if nc := t.dial(addr); nc != nil { // the kernel takes it, whatever the server does
+					silent = append(silent, nc)
+					t.sent(1)
+				}
+			}
+			if err := honest.message(ctx, one(int64(i), good(i))); err != nil {
+				t.fault("record %d: %v", i, err)
+				return
+			}
+		}
+		if n, err := descriptors(s.cmd.Process.Pid); err != nil || n < files/3 || n >= files {
+			t.fault("the server has %d of %d descriptors open (%v)", n, files, err)
+		}
+		if got := t.ends(honest, true); got != "grpc OK " || honest.acked() != records-1 {
+			t.fault("the honest stream ended with %q, acknowledged up to %d", got, honest.acked())
+		}
+		for _, nc := range silent {
+			nc.Close()
+		}
+		// Now there is room again; what was acknowledged is in the table.
+		code, body := s.do(t.ctx, http.MethodPost, adminPrefix+"table/flush", "Bearer "+s.adminToken, "application/json", []byte(`{"table":"`+targetTable+`"}`))
+		t.take("the commit afterwards", fmt.Sprint(code, " ", body), "200 ")
+		code, body = s.do(t.ctx, http.MethodPost, adminPrefix+"table/describe", "Bearer "+s.adminToken, "application/json", []byte(`{"table":"`+targetTable+`"}`))
+		t.take("the table afterwards", fmt.Sprint(code, " ", body), fmt.Sprintf(`200 .*"rows":%d,`, records))
 	}},
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -42,13 +43,18 @@ type server struct {
 
 // startServer starts the binary on ports that the system chooses, and waits until it answers.
 func startServer(ctx context.Context, bin, dir string, log io.Writer, flags ...string) (*server, error) {
+	return startServerWith(ctx, []string{bin}, dir, log, flags...)
+}
+
+// startServerWith is startServer of a command that is not the binary alone.
+func startServerWith(ctx context.Context, command []string, dir string, log io.Writer, flags ...string) (*server, error) {
 	s := &server{dir: dir, done: make(chan struct{})}
 	for _, d := range []string{"data", "cwd", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
 			return nil, err
 		}
 	}
-	s.cmd = exec.Command(bin, append([]string{"serve", "--data", filepath.Join(dir, "data"), "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"}, flags...)...)
+	s.cmd = exec.Command(command[0], append(append(slices.Clone(command[1:]), "serve", "--data", filepath.Join(dir, "data"), "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"), flags...)...)
 	s.cmd.Dir = filepath.Join(dir, "cwd")
 	s.cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Join(dir, "tmp"))
 	s.cmd.Stderr = log
