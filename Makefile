@@ -60,7 +60,7 @@ fuzz: ## every fuzz target in turn: make fuzz FUZZTIME=10m FUZZ=server/internal/
 
 .PHONY: vuln
 vuln: $(BIN)/govulncheck ## known vulnerabilities that our code reaches; VULNDB is another database, such as file:///srv/vulndb
-	@cd tools && GOWORK=off go test ./vulncheck && GOWORK=off go build -o $(BIN)/vulncheck ./vulncheck
+	@cd tools && GOWORK=off go test ./... && GOWORK=off go build -o $(BIN)/vulncheck ./vulncheck
 	@$(BIN)/vulncheck ./... ./server/... ./bench/...
 
 .PHONY: lint
