@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+
+	"github.com/zerobus-go/zerobus/schema"
 )
 
 // The byte form, version 1, little-endian:
@@ -17,6 +19,12 @@ import (
 //	  [(rows+7)/8 bytes of validity]
 //	  Bool: (rows+7)/8 bytes; Int32, Float32: 4 a row; Int64, Float64: 8 a row; Int128: 16 a row, low half first
 //	  Bytes: uv length of the data; rows times 4 bytes, the end offset of each value; the data
+//	  Struct: uv kids; the kids, each like a column with as many rows
+//	  List, Map: uv elements; rows times 4 bytes, the end offset of each value; the kid or both kids, each like a column with as
+//	    many rows as there are elements
+//
+// A Struct, List or Map of nulls only has its kids all the same, so that what is inside is known: without rows in a List or Map,
+// and without the offsets.
 //
 // uv is an unsigned varint.
 const (
@@ -42,7 +50,11 @@ func (c *Chunk) AppendBinary(b []byte) []byte {
 func (v *Vector) appendBinary(b []byte) []byte {
 	switch {
 	case v.AllNull():
-		return append(b, byte(v.Layout), flagAllNull)
+		b = append(b, byte(v.Layout), flagAllNull)
+		if v.Layout == Struct {
+			b = binary.AppendUvarint(b, uint64(len(v.Kids)))
+		}
+		return v.appendKidsBinary(b)
 	case v.Nulls > 0:
 		b = append(b, byte(v.Layout), flagValid)
 		b = append(b, v.Valid[:bitmapLen(v.N)]...)
@@ -80,6 +92,22 @@ func (v *Vector) appendBinary(b []byte) []byte {
 			b = le.AppendUint32(b, uint32(v.Offsets[i+1]))
 		}
 		b = append(b, v.Data...)
+	case Struct:
+		b = binary.AppendUvarint(b, uint64(len(v.Kids)))
+		return v.appendKidsBinary(b)
+	case List, Map:
+		b = binary.AppendUvarint(b, uint64(v.Kids[0].N))
+		for i := range v.N {
+			b = le.AppendUint32(b, uint32(v.Offsets[i+1]))
+		}
+		return v.appendKidsBinary(b)
+	}
+	return b
+}
+
+func (v *Vector) appendKidsBinary(b []byte) []byte {
+	for i := range v.Kids {
+		b = v.Kids[i].appendBinary(b)
 	}
 	return b
 }
@@ -90,7 +118,7 @@ func Decode(b []byte) (*Chunk, error) {
 	if v := r.byte(); r.err == nil && v != binaryVersion {
 		return nil, fmt.Errorf("chunk has version %d, expected %d", v, binaryVersion)
 	}
-	rows, cols := r.uvarint(MaxBinaryRows), r.uvarint(1<<16)
+	rows, cols := r.uvarint(MaxBinaryRows), r.uvarint(maxVectors)
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -99,10 +127,11 @@ func Decode(b []byte) (*Chunk, error) {
 	}
 	c := &Chunk{Rows: rows, Cols: make([]Vector, cols)}
 	for i := range c.Cols {
-		r.vector(&c.Cols[i], rows)
+		r.vector(&c.Cols[i], rows, 0)
 		if r.err != nil {
 			return nil, fmt.Errorf("chunk column %d: %w", i, r.err)
 		}
+		c.leaves += c.Cols[i].leaves()
 	}
 	if len(r.rest) != 0 {
 		return nil, fmt.Errorf("%d bytes follow the chunk", len(r.rest))
@@ -111,9 +140,13 @@ func Decode(b []byte) (*Chunk, error) {
 }
 
 type reader struct {
-	rest []byte
-	err  error
+	rest    []byte
+	vectors int // that were begun
+	err     error
 }
+
+// maxVectors bounds the vectors of a chunk: each takes two bytes at least, and a few hundred here.
+const maxVectors = 1 << 16
 
 func (r *reader) take(n int) []byte {
 	if r.err != nil || n > len(r.rest) {
@@ -154,17 +187,28 @@ func (r *reader) bitmap(n int) Bitmap {
 	return append(Bitmap(nil), p...)
 }
 
-func (r *reader) vector(v *Vector, rows int) {
+// maxDepth bounds vectors in vectors: types nest at most so deep, and a VARIANT has kids.
+const maxDepth = schema.MaxDepth + 1
+
+func (r *reader) vector(v *Vector, rows, depth int) {
 	v.Layout, v.N = Layout(r.byte()), rows
 	flags := r.byte()
+	r.vectors++
 	switch {
 	case r.err != nil:
+		return
+	case r.vectors > maxVectors:
+		r.err = fmt.Errorf("more than %d vectors", maxVectors)
+		return
+	case depth > maxDepth:
+		r.err = fmt.Errorf("vectors are nested more than %d levels deep", maxDepth)
 		return
 	case v.Layout == NoLayout || int(v.Layout) >= len(layoutNames):
 		r.err = fmt.Errorf("layout %d is unknown", v.Layout)
 		return
 	case flags == flagAllNull && rows > 0:
 		v.Nulls = rows
+		r.kids(v, depth)
 		return
 	case flags == flagValid:
 		v.Valid = r.bitmap(rows)
@@ -216,6 +260,11 @@ func (r *reader) vector(v *Vector, rows int) {
 		}
 	case Bytes:
 		r.bytes(v, rows)
+	case List, Map:
+		r.offsets(v, rows, r.uvarint(MaxBinaryRows), "elements")
+		r.kids(v, depth)
+	case Struct:
+		r.kids(v, depth)
 	}
 	for i := 0; r.err == nil && v.Nulls > 0 && i < rows; i++ {
 		if !v.Valid.Get(i) && !v.zeroAt(i) {
@@ -239,21 +288,60 @@ func (v *Vector) zeroAt(i int) bool {
 		return math.Float64bits(v.F64[i]) == 0
 	case Int128:
 		return v.Dec[i] == Decimal128{}
+	case Struct:
+		for k := range v.Kids {
+			if v.Kids[k].IsValid(i) {
+				return false
+			}
+		}
+		return true
 	}
 	return v.Offsets[i] == v.Offsets[i+1]
 }
 
+// kids reads the vectors inside of v.
+func (r *reader) kids(v *Vector, depth int) {
+	n, rows := 0, v.N
+	switch v.Layout {
+	case Struct:
+		if n = r.uvarint(maxVectors); r.err == nil && (n == 0 || 2*n > len(r.rest)) {
+			r.err = fmt.Errorf("a struct says %d fields, %d bytes follow", n, len(r.rest))
+		}
+	case List:
+		n, rows = 1, v.Begun()
+	case Map:
+		n, rows = 2, v.Begun()
+	default:
+		return
+	}
+	if r.err != nil {
+		return
+	}
+	v.Kids = make([]Vector, n)
+	for i := range v.Kids {
+		r.vector(&v.Kids[i], rows, depth+1)
+		if r.err != nil {
+			return
+		}
+	}
+}
+
 func (r *reader) bytes(v *Vector, rows int) {
 	size := r.uvarint(math.MaxInt32)
+	r.offsets(v, rows, size, "bytes")
+	v.Data = append([]byte(nil), r.take(size)...)
+}
+
+// offsets reads the offsets of rows values with so many bytes or elements together.
+func (r *reader) offsets(v *Vector, rows, size int, what string) {
 	p := r.take(4 * rows)
-	data := r.take(size)
 	if r.err != nil {
 		return
 	}
 	if rows > 0 {
 		v.Offsets = make([]int32, rows+1)
 	} else if size != 0 {
-		r.err = fmt.Errorf("data without rows")
+		r.err = fmt.Errorf("%d %s without rows", size, what)
 	}
 	for i := range rows {
 		off := binary.LittleEndian.Uint32(p[4*i:])
@@ -264,7 +352,6 @@ func (r *reader) bytes(v *Vector, rows int) {
 		v.Offsets[i+1] = int32(off)
 	}
 	if rows > 0 && v.Offsets[rows] != int32(size) {
-		r.err = fmt.Errorf("data has %d bytes, the last offset is %d", size, v.Offsets[rows])
+		r.err = fmt.Errorf("there are %d %s, the last offset is %d", size, what, v.Offsets[rows])
 	}
-	v.Data = append([]byte(nil), data...)
 }

@@ -61,7 +61,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"columns that do not follow", "01000301000100", "chunk says 3 columns, 4 bytes follow"},
 		{"bytes behind", "01000000", "1 bytes follow the chunk"},
 		{"layout 0", "0100010000", "chunk column 0: layout 0 is unknown"},
-		{"layout 8", "0100010800", "chunk column 0: layout 8 is unknown"},
+		{"layout 11", "0100010b00", "chunk column 0: layout 11 is unknown"},
 		{"flags", "0101010204", "chunk column 0: unknown flags 0x4"},
 		{"both flags", "0101010203", "chunk column 0: unknown flags 0x3"},
 		{"nulls of no rows", "0100010202", "chunk column 0: unknown flags 0x2"},
@@ -76,12 +76,20 @@ func TestDecodeRefuses(t *testing.T) {
 		{"minus zero under a null", "01020104010101000000" + "00000080", "chunk column 0: the null of row 1 hides a value"},
 		{"text under a null", "010201060101" + "01" + "00000000" + "01000000" + "61", "chunk column 0: the null of row 1 hides a value"},
 		{"few values", "0102010200" + "00000000", "chunk column 0: 8 bytes expected, 4 left"},
-		{"data without rows", "0100010600" + "01" + "61", "chunk column 0: data without rows"},
+		{"data without rows", "0100010600" + "01" + "61", "chunk column 0: 1 bytes without rows"},
 		{"falling offsets", "0102010600" + "02" + "02000000" + "01000000" + "6161", "chunk column 0: offset 1 of row 1 is out of order"},
 		{"offset behind the data", "0101010600" + "01" + "02000000" + "61", "chunk column 0: offset 2 of row 0 is out of order"},
 		{"negative offset", "0101010600" + "01" + "ffffffff" + "61", "chunk column 0: offset 4294967295 of row 0 is out of order"},
-		{"data behind the offsets", "0101010600" + "02" + "01000000" + "6161", "chunk column 0: data has 2 bytes, the last offset is 1"},
+		{"data behind the offsets", "0101010600" + "02" + "01000000" + "6161", "chunk column 0: there are 2 bytes, the last offset is 1"},
 		{"too much data", "0101010600" + "ffffffff0f", "chunk column 0: number is damaged or above 2147483647"},
+		{"a struct of nothing", "0100010800" + "00", "chunk column 0: a struct says 0 fields, 0 bytes follow"},
+		{"a struct of much", "0100010800" + "02" + "0100", "chunk column 0: a struct says 2 fields, 2 bytes follow"},
+		{"a struct in a struct, and so on", "01000108" + strings.Repeat("000108", 102) + "00010100", "chunk column 0: vectors are nested more than 101 levels deep"},
+		{"a value under a null struct", "0102010801" + "01" + "01" + "0100" + "02", "chunk column 0: the null of row 1 hides a value"},
+		{"elements without rows", "0100010900" + "01" + "0100" + "00", "chunk column 0: 1 elements without rows"},
+		{"elements behind the offsets", "0101010900" + "02" + "01000000" + "0100" + "00", "chunk column 0: there are 2 elements, the last offset is 1"},
+		{"elements of a null", "0102010901" + "01" + "01" + "00000000" + "01000000" + "0100" + "00", "chunk column 0: the null of row 1 hides a value"},
+		{"a map without values", "0101010a00" + "01" + "01000000" + "0100" + "00", "chunk column 0: 1 bytes expected, 0 left"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -129,6 +137,9 @@ func FuzzDecode(f *testing.F) {
 	empty.EndRow(make([]bool, len(empty.Cols)))
 	f.Add(empty.AppendBinary(nil))
 	f.Add([]byte{1, 0, 0})
+	for seed := range 20 {
+		f.Add(rapid.Custom(func(t *rapid.T) []byte { c, _ := nestedChunk(t); return c.AppendBinary(nil) }).Example(seed))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := Decode(b)
 		if err != nil {

@@ -11,7 +11,9 @@ type Chunk struct {
 	Rows int
 	Cols []Vector
 
-	late int // bytes that columns took at their first value for the rows before it
+	late   int // bytes that columns took at their first value for the rows before it
+	nested int // values of structs that are elements of lists and maps
+	leaves int // columns, those inside of others included
 }
 
 // maxLate bounds Chunk.late. A request whose columns begin late costs a few bytes a row on the wire and whole columns here,
@@ -28,13 +30,26 @@ func (c *Chunk) Begin(v *Vector) bool {
 func NewChunk(table *schema.Struct) (*Chunk, error) {
 	c := &Chunk{Cols: make([]Vector, len(table.Fields))}
 	for i := range table.Fields {
-		l, ok := LayoutOf(&table.Fields[i].Type)
-		if !ok {
-			return nil, fmt.Errorf("column %s: type %s cannot be stored yet", table.Fields[i].Name, table.Fields[i].Type)
+		v, err := NewVector(&table.Fields[i].Type)
+		if err != nil {
+			return nil, fmt.Errorf("column %s: %w", table.Fields[i].Name, err)
 		}
-		c.Cols[i].Layout = l
+		c.Cols[i] = v
+		c.leaves += v.leaves()
 	}
 	return c, nil
+}
+
+// Leaves is the number of columns, those inside of others included.
+func (c *Chunk) Leaves() int { return max(c.leaves, len(c.Cols)) }
+
+// MaxCells bounds values times columns: an empty record or struct takes two bytes on the wire and a look at each column.
+const MaxCells = 1 << 29
+
+// Nest counts a struct of so many fields that is an element of a list or map: false when the chunk has had too many of them.
+func (c *Chunk) Nest(fields int) bool {
+	c.nested += fields
+	return c.nested <= MaxCells
 }
 
 // Reset empties the chunk and keeps its memory.
@@ -47,7 +62,7 @@ func (c *Chunk) Truncate(n int) {
 	}
 	c.Rows = min(c.Rows, n)
 	if n == 0 {
-		c.late = 0
+		c.late, c.nested = 0, 0
 	}
 }
 
@@ -90,18 +105,90 @@ func (c *Chunk) Compatible(table *schema.Struct) error {
 		return fmt.Errorf("the chunk has %d columns, the table %d", len(c.Cols), len(table.Fields))
 	}
 	for i := range c.Cols {
-		if l, ok := LayoutOf(&table.Fields[i].Type); !ok || l != c.Cols[i].Layout {
-			return fmt.Errorf("column %s has type %s, the chunk holds %s", table.Fields[i].Name, table.Fields[i].Type, c.Cols[i].Layout)
+		if !c.Cols[i].fits(&table.Fields[i].Type) {
+			return fmt.Errorf("column %s has type %s, the chunk holds %s", table.Fields[i].Name, table.Fields[i].Type, c.Cols[i].describe())
 		}
 	}
 	return nil
 }
 
-// Widen adds columns of nulls at the end until the chunk has all columns of the table.
+// fits reports whether the vector holds values of a type, or of its first fields.
+func (v *Vector) fits(t *schema.Type) bool {
+	if l, ok := LayoutOf(t); !ok || l != v.Layout {
+		return false
+	}
+	switch t.Kind {
+	case schema.StructKind:
+		if len(v.Kids) == 0 || len(v.Kids) > len(t.Fields) {
+			return false
+		}
+		for i := range v.Kids {
+			if !v.Kids[i].fits(&t.Fields[i].Type) {
+				return false
+			}
+		}
+		return true
+	case schema.Variant:
+		return len(v.Kids) == variantKids && v.Kids[0].Layout == Bytes && v.Kids[1].Layout == Bytes
+	case schema.Array:
+		return v.Kids[0].fits(t.Elem)
+	case schema.Map:
+		return v.Kids[0].fits(t.Key) && v.Kids[1].fits(t.Elem)
+	}
+	return true
+}
+
+// describe is the layout with those inside, for errors.
+func (v *Vector) describe() string {
+	s := v.Layout.String()
+	for i := range v.Kids {
+		s += pick(i == 0, "<", ", ") + v.Kids[i].describe()
+		if len(s) > 200 {
+			return s + "…"
+		}
+	}
+	return s + pick(len(v.Kids) > 0, ">", "")
+}
+
+func pick(first bool, a, b string) string {
+	if first {
+		return a
+	}
+	return b
+}
+
+// Widen adds columns of nulls at the end until the chunk, which is compatible, has all columns of the table, and so inside of
+// structs.
 func (c *Chunk) Widen(table *schema.Struct) {
-	for i := len(c.Cols); i < len(table.Fields); i++ {
-		l, _ := LayoutOf(&table.Fields[i].Type)
-		c.Cols = append(c.Cols, Vector{Layout: l, N: c.Rows, Nulls: c.Rows})
+	c.Cols = widen(c.Cols, table.Fields, c.Rows)
+	c.leaves = 0
+	for i := range c.Cols {
+		c.leaves += c.Cols[i].leaves()
+	}
+}
+
+// widen gives the columns or fields of n values their types' missing ones.
+func widen(cols []Vector, fields []schema.Field, n int) []Vector {
+	for i := range cols {
+		cols[i].widen(&fields[i].Type)
+	}
+	for i := len(cols); i < len(fields); i++ {
+		v, _ := NewVector(&fields[i].Type) // it can be stored: the table was opened
+		v.appendNulls(n)
+		cols = append(cols, v)
+	}
+	return cols
+}
+
+func (v *Vector) widen(t *schema.Type) {
+	switch t.Kind {
+	case schema.StructKind:
+		v.Kids = widen(v.Kids, t.Fields, v.N)
+	case schema.Array:
+		v.Kids[0].widen(t.Elem)
+	case schema.Map:
+		v.Kids[0].widen(t.Key)
+		v.Kids[1].widen(t.Elem)
 	}
 }
 

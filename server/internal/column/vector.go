@@ -1,6 +1,8 @@
 package column
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/zerobus-go/zerobus/schema"
@@ -19,9 +21,13 @@ const (
 	Float64  Layout = 5
 	Bytes    Layout = 6 // STRING, BINARY: offsets and data
 	Int128   Layout = 7 // DECIMAL: the unscaled number
+
+	Struct Layout = 8  // STRUCT: a kid for each field; VARIANT: the kids metadata and value
+	List   Layout = 9  // ARRAY: offsets into the kid with the elements
+	Map    Layout = 10 // MAP: offsets into the kids with the keys and the values
 )
 
-var layoutNames = [...]string{"no layout", "bool", "int32", "int64", "float32", "float64", "bytes", "int128"}
+var layoutNames = [...]string{"no layout", "bool", "int32", "int64", "float32", "float64", "bytes", "int128", "struct", "list", "map"}
 
 func (l Layout) String() string {
 	if int(l) < len(layoutNames) {
@@ -33,7 +39,7 @@ func (l Layout) String() string {
 // width is the bytes that a null takes beside values, the validity bit apart.
 func (l Layout) width() int {
 	switch l {
-	case Int32, Float32, Bytes:
+	case Int32, Float32, Bytes, List, Map:
 		return 4
 	case Int64, Float64:
 		return 8
@@ -43,7 +49,7 @@ func (l Layout) width() int {
 	return 1
 }
 
-// LayoutOf tells how values of a type are held. False: nested types and VARIANT are not.
+// LayoutOf tells how values of a type are held. False: it is no type, or one that this server does not know.
 func LayoutOf(t *schema.Type) (Layout, bool) {
 	switch t.Kind {
 	case schema.Boolean:
@@ -60,8 +66,69 @@ func LayoutOf(t *schema.Type) (Layout, bool) {
 		return Bytes, true
 	case schema.Decimal:
 		return Int128, true
+	case schema.StructKind, schema.Variant:
+		return Struct, true
+	case schema.Array:
+		return List, true
+	case schema.Map:
+		return Map, true
 	}
 	return NoLayout, false
+}
+
+// The kids of a VARIANT, both BINARY and NOT NULL: https://github.com/apache/parquet-format/blob/master/VariantEncoding.md.
+const (
+	VariantMetadata = iota
+	VariantValue
+	variantKids
+)
+
+// NewVector makes an empty vector for values of a type, with the vectors inside it.
+func NewVector(t *schema.Type) (Vector, error) {
+	layout, ok := LayoutOf(t)
+	if !ok {
+		return Vector{}, fmt.Errorf("type %s cannot be stored", t)
+	}
+	v := Vector{Layout: layout}
+	inside := func(t *schema.Type) error {
+		kid, err := NewVector(t)
+		v.Kids = append(v.Kids, kid)
+		return err
+	}
+	var err error
+	switch t.Kind {
+	case schema.StructKind:
+		if len(t.Fields) == 0 {
+			return v, errors.New("a struct without fields cannot be stored")
+		}
+		for i := range t.Fields {
+			if err = inside(&t.Fields[i].Type); err != nil {
+				err = fmt.Errorf("field %s: %w", t.Fields[i].Name, err)
+				break
+			}
+		}
+	case schema.Variant:
+		v.Kids = make([]Vector, variantKids)
+		for i := range v.Kids {
+			v.Kids[i].Layout = Bytes
+		}
+	case schema.Array:
+		err = inside(t.Elem)
+	case schema.Map:
+		if err = inside(t.Key); err == nil {
+			err = inside(t.Elem)
+		}
+	}
+	return v, err
+}
+
+// leaves is how many columns the vector is in a file, itself included.
+func (v *Vector) leaves() int {
+	n := 1
+	for i := range v.Kids {
+		n += v.Kids[i].leaves()
+	}
+	return n
 }
 
 // Decimal128 is an unscaled decimal in two's complement.
@@ -84,8 +151,12 @@ type Vector struct {
 	F32     []float32    // Float32
 	F64     []float64    // Float64
 	Dec     []Decimal128 // Int128
-	Offsets []int32      // Bytes: N+1 offsets into Data, the first 0; empty while N is 0
+	Offsets []int32      // Bytes, List, Map: N+1 offsets into Data or Kids, the first 0; empty while N is 0
 	Data    []byte       // Bytes; at most 2 GiB, which is for the caller to see to
+
+	// Kids are the vectors inside. Those of a Struct have as many values as the struct, and nulls where it is null; those of a List
+	// and of a Map have the elements of all values one after the other.
+	Kids []Vector
 
 	// zeros is for a column of nulls: so many rows in the memory behind its empty slices are zeros. A value that comes and
 	// is taken back, record after record, then does not clear all rows before it each time.
@@ -97,6 +168,14 @@ func (v *Vector) IsValid(i int) bool { return v.Nulls == 0 || v.Nulls < v.N && v
 
 // AllNull reports whether the column holds nulls only, and at least one.
 func (v *Vector) AllNull() bool { return v.Nulls == v.N && v.N != 0 }
+
+// Range is where the elements of value i of a List or Map are in its kids.
+func (v *Vector) Range(i int) (from, to int) {
+	if v.AllNull() {
+		return 0, 0
+	}
+	return int(v.Offsets[i]), int(v.Offsets[i+1])
+}
 
 // BytesAt is value i of a Bytes column, a view into Data.
 func (v *Vector) BytesAt(i int) []byte { return v.Data[v.Offsets[i]:v.Offsets[i+1]] }
@@ -162,6 +241,31 @@ func (v *Vector) AppendZero() {
 	v.appended()
 }
 
+// EndStruct adds the struct whose fields the caller has added to the kids, a value or a null to each.
+func (v *Vector) EndStruct() {
+	v.ready()
+	v.appended()
+}
+
+// EndList adds the list or map whose elements the caller has added to the kids, from the end of the last value on; there may be
+// none.
+func (v *Vector) EndList() {
+	v.ready()
+	if len(v.Offsets) == 0 {
+		v.Offsets = append(v.Offsets, 0)
+	}
+	v.Offsets = append(v.Offsets, int32(v.Kids[0].N))
+	v.appended()
+}
+
+// Begun is where the elements of the list or map begin that is being added.
+func (v *Vector) Begun() int {
+	if len(v.Offsets) == 0 {
+		return 0
+	}
+	return int(v.Offsets[len(v.Offsets)-1])
+}
+
 // EndBytes adds the value that the caller has appended to Data himself, from the end of the last value on.
 func (v *Vector) EndBytes() {
 	v.ready()
@@ -181,6 +285,11 @@ func (v *Vector) appended() {
 
 // AppendNull adds a null.
 func (v *Vector) AppendNull() {
+	if v.Layout == Struct {
+		for i := range v.Kids {
+			v.Kids[i].AppendNull()
+		}
+	}
 	if v.Nulls < v.N {
 		if v.Nulls == 0 {
 			v.Valid = v.Valid.fill(v.N)
@@ -195,6 +304,11 @@ func (v *Vector) AppendNull() {
 // appendNulls adds n nulls.
 func (v *Vector) appendNulls(n int) {
 	if v.Nulls == v.N {
+		if v.Layout == Struct {
+			for i := range v.Kids {
+				v.Kids[i].appendNulls(n)
+			}
+		}
 		v.Nulls += n
 		v.N += n
 		return
@@ -236,7 +350,7 @@ func (v *Vector) resize(n int) {
 		v.F64 = v.F64[:n]
 	case Int128:
 		v.Dec = v.Dec[:n]
-	case Bytes:
+	case Bytes, List, Map:
 		if n == 0 {
 			v.Offsets = v.Offsets[:0]
 		} else {
@@ -262,7 +376,7 @@ func (v *Vector) appendZeros(n int) {
 		v.F64 = appendZeros(v.F64, n)
 	case Int128:
 		v.Dec = appendZeros(v.Dec, n)
-	case Bytes:
+	case Bytes, List, Map:
 		end := int32(0)
 		if len(v.Offsets) == 0 {
 			v.Offsets = append(v.Offsets, 0)
@@ -283,8 +397,20 @@ func appendZeros[T any](s []T, n int) []T {
 	return s
 }
 
-// Truncate drops the values from n on, and bytes of a value that was begun and not ended.
+// Truncate drops the values from n on, and what is there of a value that was begun and not ended.
 func (v *Vector) Truncate(n int) {
+	v.truncate(n)
+	for i := range v.Kids {
+		if v.Layout == Struct {
+			v.Kids[i].Truncate(n)
+		} else {
+			v.Kids[i].Truncate(v.Begun())
+		}
+	}
+}
+
+// truncate is Truncate without the kids.
+func (v *Vector) truncate(n int) {
 	n = min(n, v.N)
 	if v.AllNull() {
 		v.N, v.Nulls, v.Data = n, n, v.Data[:0]
@@ -313,7 +439,7 @@ func (v *Vector) Truncate(n int) {
 		v.resize(n)
 		v.Valid = v.Valid.truncate(n)
 	}
-	if len(v.Offsets) > 0 {
+	if v.Layout == Bytes && len(v.Offsets) > 0 {
 		v.Data = v.Data[:v.Offsets[n]]
 	}
 }
@@ -360,12 +486,38 @@ func (v *Vector) appendVector(o *Vector) {
 			v.Offsets = append(v.Offsets, base+off)
 		}
 		v.Data = append(v.Data, o.Data...)
+	case Struct:
+		v.appendKids(o)
+	case List, Map:
+		if len(v.Offsets) == 0 {
+			v.Offsets = append(v.Offsets, 0)
+		}
+		base := int32(v.Kids[0].N)
+		v.Offsets = slices.Grow(v.Offsets, o.N)
+		for _, off := range o.Offsets[1:] {
+			v.Offsets = append(v.Offsets, base+off)
+		}
+		v.appendKids(o)
 	}
 	v.N += o.N
 	v.Nulls += o.Nulls
 }
 
+// appendKids adds the kids of o; those that it lacks at the end get nulls.
+func (v *Vector) appendKids(o *Vector) {
+	for i := range v.Kids {
+		if i < len(o.Kids) {
+			v.Kids[i].appendVector(&o.Kids[i])
+			continue
+		}
+		v.Kids[i].appendNulls(o.N)
+	}
+}
+
 func (v *Vector) bytes() int {
 	n := len(v.Bits) + 4*len(v.I32) + 8*len(v.I64) + 4*len(v.F32) + 8*len(v.F64) + 16*len(v.Dec) + 4*len(v.Offsets) + len(v.Data)
+	for i := range v.Kids {
+		n += v.Kids[i].bytes()
+	}
 	return n + len(v.Valid)
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/column"
 )
 
-// target is what a column takes, whatever the encoding of the record.
+// target is what a column takes, or what is inside of one, whatever the encoding of the record.
 type target struct {
-	name    string
+	name    string // the path, as messages have it: address.zip, tags.element, counts.key, counts.value
 	kind    schema.Kind
 	layout  column.Layout
 	notNull bool
@@ -21,6 +21,10 @@ type target struct {
 	min, max         int64 // of the integer layouts
 	length           int   // of text: characters, 0 for any number
 	precision, scale int   // of DECIMAL
+
+	// kids are what is inside, as column.Vector has it: the fields of a STRUCT, the element of an ARRAY, key and value of a MAP.
+	// A VARIANT has none here: it is one value to whoever sends it.
+	kids []target
 }
 
 // targets compiles the columns of a table. It fails where column.NewChunk does.
@@ -31,27 +35,55 @@ func targets(table *schema.Struct) ([]target, error) {
 	ts := make([]target, len(table.Fields))
 	for i := range table.Fields {
 		f := &table.Fields[i]
-		layout, ok := column.LayoutOf(&f.Type)
-		if !ok {
-			return nil, fmt.Errorf("column %s: type %s cannot be stored yet", f.Name, f.Type)
+		var err error
+		if ts[i], err = newTarget(f.Name, &f.Type, f.Nullable); err != nil {
+			return nil, err
 		}
-		t := target{
-			name: f.Name, kind: f.Type.Kind, layout: layout, notNull: !f.Nullable, ddl: f.Type.DDL(), wanted: "make it " + f.Type.ProtoType(),
-			length: f.Type.Length, precision: f.Type.Precision, scale: f.Type.Scale,
-		}
-		switch {
-		case t.kind == schema.Byte:
-			t.min, t.max = math.MinInt8, math.MaxInt8
-		case t.kind == schema.Short:
-			t.min, t.max = math.MinInt16, math.MaxInt16
-		case layout == column.Int32:
-			t.min, t.max = math.MinInt32, math.MaxInt32
-		case layout == column.Int64:
-			t.min, t.max = math.MinInt64, math.MaxInt64
-		}
-		ts[i] = t
 	}
 	return ts, nil
+}
+
+func newTarget(name string, typ *schema.Type, nullable bool) (target, error) {
+	layout, ok := column.LayoutOf(typ)
+	if !ok {
+		return target{}, fmt.Errorf("column %s: type %s cannot be stored yet", name, typ)
+	}
+	t := target{
+		name: name, kind: typ.Kind, layout: layout, notNull: !nullable, ddl: typ.DDL(), wanted: "make it " + typ.ProtoType(),
+		length: typ.Length, precision: typ.Precision, scale: typ.Scale,
+	}
+	switch {
+	case t.kind == schema.Byte:
+		t.min, t.max = math.MinInt8, math.MaxInt8
+	case t.kind == schema.Short:
+		t.min, t.max = math.MinInt16, math.MaxInt16
+	case layout == column.Int32:
+		t.min, t.max = math.MinInt32, math.MaxInt32
+	case layout == column.Int64:
+		t.min, t.max = math.MinInt64, math.MaxInt64
+	}
+	inside := func(name string, typ *schema.Type, nullable bool) error {
+		kid, err := newTarget(t.name+"."+name, typ, nullable)
+		t.kids = append(t.kids, kid)
+		return err
+	}
+	var err error
+	switch t.kind {
+	case schema.StructKind:
+		for i := range typ.Fields {
+			if err == nil {
+				f := &typ.Fields[i]
+				err = inside(f.Name, &f.Type, f.Nullable)
+			}
+		}
+	case schema.Array:
+		err = inside("element", typ.Elem, typ.ElemNullable)
+	case schema.Map:
+		if err = inside("key", typ.Key, false); err == nil {
+			err = inside("value", typ.Elem, typ.ElemNullable)
+		}
+	}
+	return t, err
 }
 
 // notNulls is the argument of column.Chunk.EndRow.

@@ -177,6 +177,11 @@ func (s *Set) load(ctx context.Context, info catalog.Table) (*Table, error) {
 	if _, err := column.NewChunk(sch); err != nil {
 		return nil, fmt.Errorf("table %s: %w: %w", info.Name, delta.ErrUnsupported, err)
 	}
+	for i := range sch.Fields {
+		if f := &sch.Fields[i]; !f.Type.Scalar() {
+			return nil, fmt.Errorf("table %s: %w: column %s: type %s cannot be stored yet", info.Name, delta.ErrUnsupported, f.Name, f.Type)
+		}
+	}
 	if len(snap.Metadata.PartitionColumns) > 0 {
 		return nil, fmt.Errorf("table %s: %w: partitioned tables cannot be written yet", info.Name, delta.ErrUnsupported)
 	}
