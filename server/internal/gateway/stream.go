@@ -449,14 +449,11 @@ func (s *stream) decode(c *column.Chunk, req *wire.Request, offset, repeats int6
 	}
 }
 
-// maxCells bounds rows times columns of a request: an empty record takes two bytes on the wire and a look at each column.
-const maxCells = 1 << 29
-
 // checkSize bounds what a request may become: few bytes on the wire can be many in columns, when a table is wide.
 func (s *stream) checkSize(c *column.Chunk, offset int64) error {
-	if int64(c.Rows)*int64(len(c.Cols)) > maxCells {
+	if columns := c.Leaves(); int64(c.Rows)*int64(columns) > column.MaxCells {
 		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: a batch of more than %d records is too large for a table of %d columns: send smaller batches.",
-			s.name, offset, maxCells/len(c.Cols), len(c.Cols))
+			s.name, offset, column.MaxCells/columns, columns)
 	}
 	if n := c.Bytes(); n > s.g.opts.MaxChunkBytes {
 		return status.Errorf(codes.InvalidArgument, "table %s, offset %d: the batch takes %d bytes in columns after %d records, more than the limit of %d: send smaller batches.",
