@@ -46,7 +46,8 @@ def id_of(r):
 
 
 def connect(recovery=True, callback=None):
-    options = {"recovery": recovery}
+    # More tries than the usual four: a server on a busy machine may be away longer.
+    options = {"recovery": recovery, "recovery_retries": 30}
     if hasattr(shared, "RecordType"):
         options["record_type"] = shared.RecordType.JSON if JSON else shared.RecordType.PROTO
     if callback:
@@ -186,7 +187,7 @@ def recreate():
             old.close()
         except shared.ZerobusException:
             pass
-        say("recreated", len(list(old.get_unacked_records())))
+        say("recreated", *(id_of(r) for r in old.get_unacked_records()))
         for _ in range(20):
             try:
                 return sdk.recreate_stream(old)

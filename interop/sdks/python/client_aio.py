@@ -11,7 +11,9 @@ from client import DESCRIPTOR, JSON, OLD, env, record, say
 
 
 async def connect():
-    options = {"record_type": shared.RecordType.JSON if JSON else shared.RecordType.PROTO} if hasattr(shared, "RecordType") else {}
+    options = {"recovery_retries": 30}
+    if hasattr(shared, "RecordType"):
+        options["record_type"] = shared.RecordType.JSON if JSON else shared.RecordType.PROTO
     table = shared.TableProperties(env["table"]) if JSON else shared.TableProperties(env["table"], DESCRIPTOR)
     sdk = ZerobusSdk(env["endpoint"], env["workspace"])
     stream = await sdk.create_stream(env["client_id"], env["client_secret"], table, shared.StreamConfigurationOptions(**options))

@@ -38,7 +38,8 @@ function descriptor() {
 async function connect(recovery = true) {
   const sdk = new ZerobusSdk(env("ENDPOINT"), env("WORKSPACE"));
   const table = json ? { tableName: env("TABLE") } : { tableName: env("TABLE"), descriptorProto: descriptor() };
-  const options = { recordType: json ? RecordType.Json : RecordType.Proto, recovery };
+  // More tries than the usual four: a server on a busy machine may be away longer.
+  const options = { recordType: json ? RecordType.Json : RecordType.Proto, recovery, recoveryRetries: 30 };
   return [sdk, await sdk.createStream(table, env("CLIENT_ID"), env("CLIENT_SECRET"), options)];
 }
 
@@ -144,7 +145,7 @@ async function reconnect(put) {
 async function recreate() {
   let [sdk, stream] = await connect(false);
   const again = async () => {
-    say("recreated", (await stream.getUnackedRecords()).length);
+    say("recreated", ...(await stream.getUnackedRecords()).map(idOf));
     for (let i = 0; ; i++) {
       try {
         stream = await sdk.recreateStream(stream);

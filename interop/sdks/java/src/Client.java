@@ -63,7 +63,8 @@ public class Client {
         ZerobusProtoStream proto;
 
         static Stream open(ZerobusSdk sdk, boolean recovery, AckCallback acks) throws Exception {
-            var options = StreamConfigurationOptions.builder().setRecovery(recovery);
+            // More tries than the usual four: a server on a busy machine may be away longer.
+            var options = StreamConfigurationOptions.builder().setRecovery(recovery).setRecoveryRetries(30);
             if (acks != null) {
                 options.setAckCallback(acks);
             }
@@ -289,7 +290,7 @@ public class Client {
     static Stream again(ZerobusSdk sdk, Stream old) throws Exception {
         // This version recreates closed streams only, and forgets what is not acknowledged when it closes one.
         var unacked = old.unacked();
-        say("recreated " + unacked.size());
+        say("recreated " + String.join(" ", unacked));
         attempt(new ArrayList<>(), old::close);
         for (var i = 0;; i++) {
             try {

@@ -1,15 +1,16 @@
-//! databricks-zerobus-ingest-sdk from crates.io. What differs between its versions is in old.rs and new.rs.
+//! databricks-zerobus-ingest-sdk from crates.io. What differs between its versions is in early.rs, old.rs and new.rs.
 
 use std::env;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use databricks_zerobus_ingest_sdk::{AckCallback, ZerobusResult, ZerobusSdk, ZerobusStream};
+use databricks_zerobus_ingest_sdk::{ZerobusResult, ZerobusSdk};
 use prost::Message;
 
+#[cfg_attr(feature = "early", path = "early.rs")]
 #[cfg_attr(feature = "new", path = "new.rs")]
-#[cfg_attr(not(feature = "new"), path = "old.rs")]
+#[cfg_attr(not(any(feature = "early", feature = "new")), path = "old.rs")]
 mod api;
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -23,6 +24,9 @@ pub struct Reading {
     #[prost(double, optional, tag = "4")]
     pub level: Option<f64>,
 }
+
+/// More than the usual four: a server on a busy machine may be away longer.
+pub const RETRIES: u32 = 30;
 
 pub fn var(name: &str) -> String {
     env::var(format!("ZEROBUS_{name}")).unwrap()
@@ -80,19 +84,25 @@ pub struct Acks {
     errors: Mutex<Vec<String>>,
 }
 
-impl AckCallback for Acks {
-    fn on_ack(&self, offset: i64) {
+impl Acks {
+    /// Whether the records are counted: not where a stream is recreated.
+    #[allow(dead_code)]
+    pub fn told(&self) -> bool {
+        !self.upto.lock().unwrap().is_empty()
+    }
+
+    pub fn ack(&self, offset: i64) {
         say(format!("acked {}", self.upto.lock().unwrap()[offset as usize]));
     }
 
-    fn on_error(&self, _: i64, message: &str) {
+    pub fn error(&self, message: &str) {
         self.errors.lock().unwrap().push(message.into());
     }
 }
 
 struct Sender {
     _sdk: ZerobusSdk,
-    stream: ZerobusStream,
+    stream: api::Stream,
     acks: Arc<Acks>,
     sent: i64,
 }
@@ -174,9 +184,14 @@ async fn refused() -> ZerobusResult<()> {
     }
     errors.extend(s.acks.errors.lock().unwrap().drain(..));
     say(format!("error {}", errors.join(" / ").replace('\n', " ")));
-    let ids: Vec<_> = api::unacked(&mut s.stream).await?.into_iter().map(|r| id_of(r).to_string()).collect();
-    say(format!("unacked {}", ids.join(" ")));
+    say(format!("unacked {}", ids(&mut s.stream).await?));
     Ok(())
+}
+
+/// The records that the SDK gives back.
+async fn ids(stream: &mut api::Stream) -> ZerobusResult<String> {
+    let ids: Vec<_> = api::unacked(stream).await?.into_iter().map(|r| id_of(r).to_string()).collect();
+    Ok(ids.join(" "))
 }
 
 async fn secret() -> ZerobusResult<()> {
@@ -232,12 +247,12 @@ async fn recreate() -> ZerobusResult<()> {
     stream.close().await
 }
 
-async fn again(sdk: &ZerobusSdk, mut old: ZerobusStream) -> ZerobusResult<ZerobusStream> {
+async fn again(sdk: &ZerobusSdk, mut old: api::Stream) -> ZerobusResult<api::Stream> {
     let _ = old.close().await;
-    say(format!("recreated {}", api::unacked(&mut old).await?.len()));
+    say(format!("recreated {}", ids(&mut old).await?));
     let mut tries = 0;
     loop {
-        match sdk.recreate_stream(&old).await {
+        match api::recreate(sdk, &mut old).await {
             Err(e) if tries < 20 => eprintln!("{e}"), // the server is not back yet
             result => return result,
         }

@@ -2,17 +2,29 @@
 
 use std::sync::Arc;
 
-use databricks_zerobus_ingest_sdk::{EncodedRecord, JsonString, ProtoBytes, ZerobusResult, ZerobusSdk, ZerobusStream};
+use databricks_zerobus_ingest_sdk::{AckCallback, EncodedRecord, JsonString, ProtoBytes, ZerobusResult, ZerobusSdk, ZerobusStream};
 use prost::Message;
 
 use crate::{json, var, Acks, Record};
+
+impl AckCallback for Acks {
+    fn on_ack(&self, offset: i64) {
+        self.ack(offset);
+    }
+
+    fn on_error(&self, _: i64, message: &str) {
+        self.error(message);
+    }
+}
+
+pub type Stream = ZerobusStream;
 
 pub fn sdk() -> ZerobusResult<ZerobusSdk> {
     ZerobusSdk::builder().endpoint(var("ENDPOINT")).unity_catalog_url(var("WORKSPACE")).build()
 }
 
 pub async fn connect(sdk: &ZerobusSdk, recovery: bool, acks: Option<Arc<Acks>>) -> ZerobusResult<ZerobusStream> {
-    let mut b = sdk.stream_builder().table(var("TABLE")).oauth(var("CLIENT_ID"), var("CLIENT_SECRET")).recovery(recovery);
+    let mut b = sdk.stream_builder().table(var("TABLE")).oauth(var("CLIENT_ID"), var("CLIENT_SECRET")).recovery(recovery).recovery_retries(crate::RETRIES);
     if let Some(acks) = acks {
         b = b.ack_callback(acks);
     }
@@ -55,4 +67,8 @@ pub async fn unacked(stream: &mut ZerobusStream) -> ZerobusResult<Vec<Record>> {
         _ => panic!("a record of another kind"),
     };
     Ok(stream.get_unacked_records().await?.map(of).collect())
+}
+
+pub async fn recreate(sdk: &ZerobusSdk, old: &mut Stream) -> ZerobusResult<Stream> {
+    sdk.recreate_stream(old).await
 }

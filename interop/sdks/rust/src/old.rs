@@ -1,16 +1,35 @@
-//! With a builder for the client, and options for the stream.
+//! With options for the stream, and from 0.5 on a builder for the client.
 
 use std::sync::Arc;
 
 use databricks_zerobus_ingest_sdk::databricks::zerobus::RecordType;
 use databricks_zerobus_ingest_sdk::{
-    AckCallback, EncodedRecord, JsonString, ProtoBytes, StreamConfigurationOptions, TableProperties, ZerobusResult, ZerobusSdk,
-    ZerobusStream,
+    AckCallback, EncodedRecord, StreamConfigurationOptions, TableProperties, ZerobusResult, ZerobusSdk, ZerobusStream,
 };
 use prost::Message;
 
 use crate::{json, var, Acks, Record};
 
+impl AckCallback for Acks {
+    fn on_ack(&self, offset: i64) {
+        self.ack(offset);
+    }
+
+    fn on_error(&self, _: i64, message: &str) {
+        self.error(message);
+    }
+}
+
+pub type Stream = ZerobusStream;
+
+#[cfg(feature = "nobuilder")]
+pub fn sdk() -> ZerobusResult<ZerobusSdk> {
+    let mut sdk = ZerobusSdk::new(var("ENDPOINT"), var("WORKSPACE"))?;
+    sdk.use_tls = var("ENDPOINT").starts_with("https");
+    Ok(sdk)
+}
+
+#[cfg(not(feature = "nobuilder"))]
 pub fn sdk() -> ZerobusResult<ZerobusSdk> {
     ZerobusSdk::builder().endpoint(var("ENDPOINT")).unity_catalog_url(var("WORKSPACE")).build()
 }
@@ -23,6 +42,7 @@ pub async fn connect(sdk: &ZerobusSdk, recovery: bool, acks: Option<Arc<Acks>>) 
     };
     let options = StreamConfigurationOptions {
         recovery,
+        recovery_retries: crate::RETRIES,
         record_type: if json() { RecordType::Json } else { RecordType::Proto },
         ack_callback: acks.map(|a| a as Arc<dyn AckCallback>),
         ..Default::default()
@@ -30,22 +50,19 @@ pub async fn connect(sdk: &ZerobusSdk, recovery: bool, acks: Option<Arc<Acks>>) 
     sdk.create_stream(table, var("CLIENT_ID"), var("CLIENT_SECRET"), Some(options)).await
 }
 
-pub async fn ingest(stream: &mut ZerobusStream, r: Record) -> ZerobusResult<i64> {
+fn encoded(r: Record) -> EncodedRecord {
     match r {
-        Record::Json(s) => stream.ingest_record_offset(JsonString(s)).await,
-        Record::Proto(b) => stream.ingest_record_offset(ProtoBytes(b)).await,
+        Record::Json(s) => EncodedRecord::Json(s),
+        Record::Proto(b) => EncodedRecord::Proto(b),
     }
 }
 
+pub async fn ingest(stream: &mut ZerobusStream, r: Record) -> ZerobusResult<i64> {
+    stream.ingest_record_offset(encoded(r)).await
+}
+
 pub async fn ingest_batch(stream: &mut ZerobusStream, records: Vec<Record>) -> ZerobusResult<i64> {
-    let (mut texts, mut bytes) = (Vec::new(), Vec::new());
-    for r in records {
-        match r {
-            Record::Json(s) => texts.push(JsonString(s)),
-            Record::Proto(b) => bytes.push(ProtoBytes(b)),
-        }
-    }
-    let offset = if json() { stream.ingest_records_offset(texts).await? } else { stream.ingest_records_offset(bytes).await? };
+    let offset = stream.ingest_records_offset(records.into_iter().map(encoded)).await?;
     Ok(offset.expect("an offset for a batch with records"))
 }
 
@@ -61,4 +78,8 @@ pub async fn unacked(stream: &mut ZerobusStream) -> ZerobusResult<Vec<Record>> {
         _ => panic!("a record of another kind"),
     };
     Ok(stream.get_unacked_records().await?.map(of).collect())
+}
+
+pub async fn recreate(sdk: &ZerobusSdk, old: &mut Stream) -> ZerobusResult<Stream> {
+    sdk.recreate_stream(old).await
 }
