@@ -46,10 +46,13 @@ func (c *Chunk) Leaves() int { return max(c.leaves, len(c.Cols)) }
 // MaxCells bounds values times columns: an empty record or struct takes two bytes on the wire and a look at each column.
 const MaxCells = 1 << 29
 
-// Nest counts a struct of so many fields that is an element of a list or map: false when the chunk has had too many of them.
-func (c *Chunk) Nest(fields int) bool {
-	c.nested += fields
-	return c.nested <= MaxCells
+// MaxNested bounds the cells inside of lists and maps. One of two bytes on the wire can be a struct of thousands of fields.
+const MaxNested = 1 << 27
+
+// Nest counts an element of a list or map that fills so many vectors: false when the chunk has had too many of them.
+func (c *Chunk) Nest(vectors int) bool {
+	c.nested += vectors
+	return c.nested <= MaxNested
 }
 
 // Reset empties the chunk and keeps its memory.

@@ -19,10 +19,11 @@ const (
 // message is a DescriptorProto, as far as it is needed. It is read by hand because the client controls it: the library's
 // tree takes a few hundred bytes for each of its messages, which may be two bytes long.
 type message struct {
-	name   string
-	fields []field
-	enums  [][]byte // EnumDescriptorProto, not parsed
-	nested [][]byte // DescriptorProto, not parsed
+	name     string
+	fields   []field
+	enums    [][]byte // EnumDescriptorProto, not parsed
+	nested   [][]byte // DescriptorProto, not parsed
+	mapEntry bool     // the entry of a map
 }
 
 // field is a FieldDescriptorProto.
@@ -32,19 +33,24 @@ type field struct {
 	kind        protoreflect.Kind
 	cardinality protoreflect.Cardinality
 	typeName    string
-	oneof       int32 // -1: none, or one that only stands for proto3's optional
+	oneof       int32      // -1: none, or one that only stands for proto3's optional
+	named       *namedType // what typeName stands for, once that was asked for
 }
 
 // typeText is the field's type as a .proto file has it.
 func (f *field) typeText() string {
-	text := f.kind.String()
-	if f.kind == 0 { // a type that is not linked, and not in the descriptor
-		text = clip(f.typeName)
-	}
 	if f.cardinality == protoreflect.Repeated {
-		return "repeated " + text
+		return "repeated " + f.singleText()
 	}
-	return text
+	return f.singleText()
+}
+
+// singleText is the type of the field's single values.
+func (f *field) singleText() string {
+	if f.kind == 0 { // a type that is not linked, and not in the descriptor
+		return clip(f.typeName)
+	}
+	return f.kind.String()
 }
 
 func parseMessage(b []byte) (*message, *SchemaError) {
@@ -67,6 +73,12 @@ func parseMessage(b []byte) (*message, *SchemaError) {
 			m.nested = append(m.nested, value)
 		case 4:
 			m.enums = append(m.enums, value)
+		case 7:
+			return walk(value, func(num protowire.Number, x uint64) {
+				if num == 7 {
+					m.mapEntry = x != 0
+				}
+			}, func(protowire.Number, []byte) string { return "" })
 		}
 		return ""
 	})

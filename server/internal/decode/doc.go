@@ -4,21 +4,29 @@
 // A [Decoder] is compiled once per stream, by [NewProto] from the client's descriptor and the table, or by [NewJSON] from the
 // table alone.
 //
-//	decoder.go      the interface and the refusal of a record
-//	misfit.go       the refusal of a descriptor
-//	target.go       what a column takes, whatever the encoding
-//	decimal.go      decimals as the chunk holds them, and why one was refused
-//	descriptor.go   a DescriptorProto, as far as it is needed
-//	enum.go         the enums in it, by name
-//	proto_plan.go   descriptor and table to a table of operations
-//	proto.go        one protobuf record to one row
-//	proto_value.go  the rarer values of protobuf, and why one was refused
-//	wire.go         varints and fields to skip
-//	json.go         one JSON record to one row
-//	json_value.go   one JSON value to one column
-//	json_number.go  JSON numbers
+//	decoder.go           the interface and the refusal of a record
+//	misfit.go            the refusal of a descriptor
+//	target.go            what a column takes, whatever the encoding
+//	decimal.go           decimals as the chunk holds them, and why one was refused
+//	descriptor.go        a DescriptorProto, as far as it is needed
+//	descriptor_types.go  the messages and enums in it, by name
+//	enum.go              the values of enums
+//	proto_plan.go        the plan of a message: a table of operations
+//	proto_compile.go     descriptor and table to a tree of plans
+//	proto.go             one protobuf record to one row
+//	proto_value.go       one value of protobuf to one column, and why one was refused
+//	proto_nested.go      structs and arrays
+//	proto_map.go         maps
+//	wire.go              varints and fields to skip
+//	json_plan.go         table to a tree of plans
+//	json.go              one JSON record to one row
+//	json_value.go        one JSON value to one column
+//	json_number.go       JSON numbers
+//	json_nested.go       structs, arrays, maps and variants
+//	json_key.go          keys of maps, and those that a map has twice
 //
-// Texts and numbers of JSON are read by package jsonscan, decimals by package decimal, which the client's encoder shares.
+// Texts and numbers of JSON are read by package jsonscan, decimals by package decimal, which the client's encoder shares; the
+// text of a VARIANT becomes one in package variant.
 //
 // # The rules
 //
@@ -31,11 +39,23 @@
 // a wrong wire type, text that is not UTF-8) refuses the record wherever it stands. DECIMAL comes as text, DATE as days,
 // TIMESTAMP as microseconds. Any integer kind may feed any integer column; values out of its range are refused.
 //
+// A message feeds a STRUCT, a repeated field an ARRAY, packed or not, a map a MAP, a string with JSON text a VARIANT. All that is
+// said of fields and columns holds at every level. Messages of one field merge: what the later one has takes the place of the
+// same field or is added to its lists. The elements of a repeated field are messages of their own, which do not. Of entries with
+// the same key, which is the same value in the column, the last counts; a key or value that an entry lacks is the default of its
+// type, and that of a message is an empty one. Protobuf does not tell an empty repeated field or map from an absent one: it is NULL,
+// or empty where the column is NOT NULL. Elements are never NULL. Protobuf has no array or map in an array or map.
+//
 // A JSON record is one object. Keys match in exact case; unknown and repeated keys are refused. Integers are written without
 // fraction, exponent or quotes. DATE is days, TIMESTAMP microseconds, BINARY base64 in the standard alphabet with padding,
 // DECIMAL a string or a number; its digits behind the point may exceed the scale only by zeros. Strings are valid UTF-8,
 // surrogates come in pairs, control characters are escaped. NaN, infinities and numbers beyond the range of a float column
 // are refused.
+//
+// A STRUCT is an object by the rules of the record, an ARRAY an array. A MAP is an object whose keys are the text of the key: a
+// string as it is, DECIMAL and BINARY as in a string, integers, dates, times, booleans and floats as JSON writes them, without a
+// sign before zero. A key is refused that says a value which the map has, in whatever words. A table whose keys have no text,
+// because they are no scalars, has no JSON decoder. A VARIANT is a string with JSON text and nothing else.
 //
 // # Concurrency
 //

@@ -3,7 +3,6 @@ package decode
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -13,130 +12,56 @@ import (
 // maxEnumValues bounds the values of all enums of a descriptor that a stream keeps.
 const maxEnumValues = 10_000
 
-// enumName is a value of an enum.
+// enumType is the values of an enum, ordered by number, with the first name of each.
+type enumType struct {
+	values []enumName
+	first  int32 // the number of the value that is declared first: the default
+}
+
 type enumName struct {
 	number int32
 	name   string
 }
 
-// enumSet finds the enums that fields of one message name. Every message and enum inside is read once at most, whatever
-// names are asked for.
-type enumSet struct {
-	root   *scope
-	name   string // of the root message
-	parsed map[string][]enumName
-	values int
-}
-
-// scope is a message with what is declared in it by name.
-type scope struct {
-	enums, nested map[string][]byte
-	inner         map[string]*scope // asked for so far; nil if it is not there or damaged
-}
-
-func newEnumSet(m *message) *enumSet {
-	return &enumSet{root: newScope(m), name: m.name, parsed: map[string][]enumName{}}
-}
-
-func newScope(m *message) *scope {
-	return &scope{enums: byName(m.enums), nested: byName(m.nested), inner: map[string]*scope{}}
-}
-
-// byName orders messages by their field 1, which is the name in every descriptor.
-func byName(messages [][]byte) map[string][]byte {
-	names := make(map[string][]byte, min(len(messages), 64))
-	for _, raw := range messages {
-		name := ""
-		walk(raw, nil, func(num protowire.Number, value []byte) string {
-			if num == 1 {
-				name = string(value)
-			}
-			return ""
-		})
-		names[name] = raw
+// name is that of a number.
+func (e *enumType) name(number int32) (string, bool) {
+	i, ok := slices.BinarySearchFunc(e.values, number, func(e enumName, n int32) int { return int(e.number) - int(n) })
+	if !ok {
+		return "", false
 	}
-	return names
+	return e.values[i].name, true
 }
 
-// find resolves the name of a field's type to an enum, with its values ordered by number and the first name of each, or to a
-// message. The name may be absolute with the package, which the descriptor does not tell (.pkg.Root.Color), absolute without
-// (.Root.Color), or relative (Color, Inner.Color, Root.Color, pkg.Root.Color). The kind is 0 when there is no such type; the
-// reason is why there are no values.
-func (s *enumSet) find(f *field) (kind protoreflect.Kind, names []enumName, reason string) {
-	var paths []string // from the root
-	rest, absolute := strings.CutPrefix(f.typeName, ".")
-	if !absolute {
-		paths = append(paths, rest)
+// enum is the enum that a field names. The reason is why there is none.
+func (c *compiler) enum(f *field, s *scope) (*enumType, string) {
+	n := c.find(f, s)
+	switch n.kind {
+	case 0:
+		return nil, n.reason
+	case protoreflect.MessageKind:
+		return nil, fmt.Sprintf("type '%s' is a message, not an enum", clip(f.typeName))
 	}
-	// Cut off the package: it ends before the root's name, which may also be a part of the package.
-	for rest = "." + rest; len(paths) < maxMessageDepth; {
-		_, path, ok := strings.Cut(rest, "."+s.name+".")
-		if !ok {
-			break
-		}
-		paths = append(paths, path)
-		rest = "." + path
+	if e, ok := n.owner.parsed[n.name]; ok {
+		return e, ""
 	}
-	for _, path := range paths {
-		if names, ok := s.parsed[path]; ok {
-			return protoreflect.EnumKind, names, ""
-		}
-		raw, kind := s.root.lookup(path)
-		switch kind {
-		case protoreflect.EnumKind:
-			names, reason := s.parse(raw)
-			if reason == "" {
-				s.parsed[path] = names
-			}
-			return kind, names, reason
-		case protoreflect.MessageKind:
-			return kind, nil, fmt.Sprintf("type '%s' is a message, not an enum", clip(f.typeName))
-		}
+	e, reason := c.parseEnum(n.enum)
+	if reason != "" {
+		return nil, reason
 	}
-	if strings.HasSuffix("."+rest, "."+s.name) {
-		return protoreflect.MessageKind, nil, fmt.Sprintf("type '%s' is a message, not an enum", clip(f.typeName))
+	if n.owner.parsed == nil {
+		n.owner.parsed = map[string]*enumType{}
 	}
-	return 0, nil, fmt.Sprintf("Proto not self-contained for field '%s' with type name '%s': nest the type in the message",
-		clip(f.name), clip(f.typeName))
+	n.owner.parsed[n.name] = e
+	return e, ""
 }
 
-// lookup finds the enum or message at a path of message names that ends with its own. The kind is 0 if there is none.
-func (s *scope) lookup(path string) ([]byte, protoreflect.Kind) {
-	for range maxMessageDepth {
-		name, rest, deeper := strings.Cut(path, ".")
-		if !deeper {
-			if raw, ok := s.enums[name]; ok {
-				return raw, protoreflect.EnumKind
-			}
-			if raw, ok := s.nested[name]; ok {
-				return raw, protoreflect.MessageKind
-			}
-			return nil, 0
-		}
-		inner, known := s.inner[name]
-		if !known {
-			if raw, ok := s.nested[name]; ok {
-				if m, err := parseMessage(raw); err == nil {
-					inner = newScope(m)
-				}
-			}
-			s.inner[name] = inner
-		}
-		if inner == nil {
-			return nil, 0
-		}
-		s, path = inner, rest
-	}
-	return nil, 0
-}
-
-func (s *enumSet) parse(b []byte) ([]enumName, string) {
-	var names []enumName
+func (c *compiler) parseEnum(b []byte) (*enumType, string) {
+	t := &enumType{}
 	reason := walk(b, nil, func(num protowire.Number, value []byte) string {
 		if num != 2 {
 			return ""
 		}
-		if s.values++; s.values > maxEnumValues {
+		if c.values++; c.values > maxEnumValues {
 			return fmt.Sprintf("the enums have more than %d values", maxEnumValues)
 		}
 		var e enumName
@@ -153,13 +78,17 @@ func (s *enumSet) parse(b []byte) ([]enumName, string) {
 		if reason == "" && (e.name == "" || !utf8.ValidString(e.name)) {
 			reason = "a value of the enum has no valid name"
 		}
-		names = append(names, e)
+		if len(t.values) == 0 {
+			t.first = e.number
+		}
+		t.values = append(t.values, e)
 		return reason
 	})
 	if reason != "" {
 		return nil, reason
 	}
 	// Of names for one number the first stays the first, which is the one that a binary search finds.
-	slices.SortStableFunc(names, func(a, b enumName) int { return int(a.number) - int(b.number) })
-	return slices.Clip(names), ""
+	slices.SortStableFunc(t.values, func(a, b enumName) int { return int(a.number) - int(b.number) })
+	t.values = slices.Clip(t.values)
+	return t, ""
 }

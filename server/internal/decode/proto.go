@@ -14,6 +14,9 @@ import (
 func (d *protoDecoder) Decode(dst *column.Chunk, record []byte) error {
 	row := dst.Rows
 	err := d.message(dst, record)
+	if d.inside != nil {
+		err = d.complete(dst, record, err)
+	}
 	if d.nRefused > 0 {
 		err = d.settle(record, err)
 	}
@@ -50,7 +53,7 @@ func (d *protoDecoder) message(dst *column.Chunk, b []byte) error {
 		} else if n, ok := d.far[tag]; ok {
 			f = &fields[n]
 		} else {
-			next, err := d.unknown(b, i, tag, start)
+			next, err := d.unknown(&d.protoPlan, b, i, tag, start)
 			if err != nil {
 				return err
 			}
@@ -59,13 +62,15 @@ func (d *protoDecoder) message(dst *column.Chunk, b []byte) error {
 		}
 		v := &dst.Cols[f.col]
 		if v.N != row {
-			d.replace(v, f.col, row)
+			d.replace(&d.protoPlan, v, f.col, row)
 		}
-		if v.AllNull() && !dst.Begin(v) {
-			return &RecordError{Field: d.targets[f.col].name, Reason: tooLate}
+		if v.AllNull() && f.nested == nil && !dst.Begin(v) {
+			return late(f.target)
 		}
 		if f.oneof >= 0 {
-			d.clearOthers(dst, f)
+			if err := d.clearTop(dst, f, b); err != nil {
+				return err
+			}
 		}
 
 		at := i
@@ -77,7 +82,7 @@ func (d *protoDecoder) message(dst *column.Chunk, b []byte) error {
 				x = uint64(b[i])
 				i++
 			} else if x, i = varint(b, i); i < 0 {
-				return d.broken(d.targets[f.col].name, i, start)
+				return d.broken(f.target.name, i, start)
 			}
 			if n := int32(x); int64(n) >= f.min && int64(n) <= f.max {
 				v.AppendInt32(n)
@@ -90,18 +95,18 @@ func (d *protoDecoder) message(dst *column.Chunk, b []byte) error {
 				x = uint64(b[i])
 				i++
 			} else if x, i = varint(b, i); i < 0 {
-				return d.broken(d.targets[f.col].name, i, start)
+				return d.broken(f.target.name, i, start)
 			}
 			v.AppendInt64(int64(x))
 		case opBool:
 			var x uint64
 			if x, i = varint(b, i); i < 0 {
-				return d.broken(d.targets[f.col].name, i, start)
+				return d.broken(f.target.name, i, start)
 			}
 			v.AppendBool(x != 0)
 		case opFloat, opWiden:
 			if len(b)-i < 4 {
-				return d.broken(d.targets[f.col].name, int(faultShort), start)
+				return d.broken(f.target.name, int(faultShort), start)
 			}
 			x := math.Float32frombits(binary.LittleEndian.Uint32(b[i:]))
 			i += 4
@@ -112,7 +117,7 @@ func (d *protoDecoder) message(dst *column.Chunk, b []byte) error {
 			}
 		case opDouble:
 			if len(b)-i < 8 {
-				return d.broken(d.targets[f.col].name, int(faultShort), start)
+				return d.broken(f.target.name, int(faultShort), start)
 			}
 			v.AppendFloat64(math.Float64frombits(binary.LittleEndian.Uint64(b[i:])))
 			i += 8
@@ -122,7 +127,7 @@ func (d *protoDecoder) message(dst *column.Chunk, b []byte) error {
 				from = i + 1
 				i = from + int(b[i])
 			} else if from, i = span(b, i); i < 0 {
-				return d.broken(d.targets[f.col].name, i, start)
+				return d.broken(f.target.name, i, start)
 			}
 			s := b[from:i]
 			if f.op == opBinary {
@@ -130,22 +135,23 @@ func (d *protoDecoder) message(dst *column.Chunk, b []byte) error {
 				break
 			}
 			if !utf8.Valid(s) {
-				return &RecordError{Field: d.targets[f.col].name, Reason: fmt.Sprintf("invalid UTF-8 at byte %d", from+jsonscan.ValidPrefix(s))}
+				return &RecordError{Field: f.target.name, Reason: fmt.Sprintf("invalid UTF-8 at byte %d", from+jsonscan.ValidPrefix(s))}
 			}
 			if f.op == opDecimal {
-				ok = d.decimal(v, f, s)
-			} else if f.length > 0 && len(s) > f.length && utf8.RuneCount(s) > f.length {
+				ok = f.decimal(v, s)
+			} else if f.length > 0 && len(s) > int(f.length) && utf8.RuneCount(s) > int(f.length) {
 				ok = false
 			} else {
 				v.AppendBytes(s)
 			}
 		default:
-			if i, ok = d.rare(v, f, b, i); i < 0 {
-				return d.broken(d.targets[f.col].name, i, start)
+			var err error
+			if i, ok, err = d.other(dst, f, b, i, start); err != nil {
+				return err
 			}
 		}
 		if !ok {
-			v.AppendZero() // holds the place, so that a later value finds it taken
+			place(v) // so that a later value finds it taken
 			d.refused[f.col] = at + 1
 			d.nRefused++
 		}
@@ -153,34 +159,56 @@ func (d *protoDecoder) message(dst *column.Chunk, b []byte) error {
 	return nil
 }
 
-// replace takes back the value that column col has got in this row.
-func (d *protoDecoder) replace(v *column.Vector, col int32, row int) {
+// other reads the value at b[i] of the operations that message leaves out. It returns the position behind it, and whether the
+// column takes it.
+func (d *protoDecoder) other(dst *column.Chunk, f *protoField, b []byte, i, start int) (next int, ok bool, err error) {
+	v := &dst.Cols[f.col]
+	if f.nested != nil {
+		next, err = d.nest(dst, f, v, dst.Rows, b, i, start)
+		return next, true, err
+	}
+	if next, ok = d.rare(dst, v, f, b, i); next < 0 {
+		return 0, false, d.fault(f.target, next, b, i, start)
+	}
+	return next, ok, nil
+}
+
+func (d *protoDecoder) clearTop(dst *column.Chunk, f *protoField, b []byte) error {
+	return d.clearOthers(dst, &d.protoPlan, dst.Cols, dst.Rows, f, b)
+}
+
+// replace takes back the value that the field of column col has got.
+func (d *protoDecoder) replace(p *protoPlan, v *column.Vector, col int32, row int) {
 	v.Truncate(row)
-	if d.nRefused > 0 && d.refused[col] != 0 {
-		d.refused[col] = 0
+	if d.nRefused > 0 && p.refused[col] != 0 {
+		p.refused[col] = 0
 		d.nRefused--
 	}
 }
 
 // clearOthers takes back the values of the other members of f's oneof.
-func (d *protoDecoder) clearOthers(dst *column.Chunk, f *protoField) {
-	for _, col := range d.oneofs[f.oneof] {
-		if v := &dst.Cols[col]; v.N != dst.Rows {
-			d.replace(v, col, dst.Rows)
+func (d *protoDecoder) clearOthers(dst *column.Chunk, p *protoPlan, cols []column.Vector, row int, f *protoField, b []byte) error {
+	for _, col := range p.oneofs[f.oneof] {
+		if col == f.col {
+			continue
+		}
+		if err := d.drop(dst, p, &cols[col], col, row, b); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // unknown passes over a field that is not in the descriptor; one that is there under another wire type breaks the record.
-func (d *protoDecoder) unknown(b []byte, i int, tag uint64, start int) (int, error) {
+func (d *protoDecoder) unknown(p *protoPlan, b []byte, i int, tag uint64, start int) (int, error) {
 	number := tag >> 3
 	if number == 0 || number > maxNumber {
 		return 0, d.broken("", int(faultNumber), start)
 	}
-	if n, ok := d.numbers[number]; ok {
-		f := &d.fields[n]
+	if n, ok := p.numbers[number]; ok {
+		f := &p.fields[n]
 		return 0, &RecordError{
-			Field:  d.targets[f.col].name,
+			Field:  p.targets[f.col].name,
 			Reason: fmt.Sprintf("wire type %d at byte %d, %s has wire type %d", tag&7, start, f.kind, f.tag&7),
 		}
 	}
@@ -198,16 +226,17 @@ func (d *protoDecoder) broken(field string, fault, start int) error {
 // settle ends a record with values that the table does not allow. The first of them is the reason, unless the record is
 // broken anyway.
 func (d *protoDecoder) settle(b []byte, err error) error {
-	first := -1
+	first := d.first
 	for col, at := range d.refused {
-		if at != 0 && (first < 0 || at < d.refused[first]) {
-			first = col
+		if at != 0 && (first.target == nil || at-1 < first.at) {
+			first = refusal{at: at - 1, target: &d.targets[col], field: d.fieldOf(int32(col))}
 		}
 	}
 	if err == nil {
-		err = d.explain(b, int32(first), d.refused[first]-1)
+		err = first.explain(b)
 	}
 	clear(d.refused)
+	d.first = refusal{}
 	d.nRefused = 0
 	return err
 }

@@ -1,14 +1,12 @@
 package decode
 
 import (
-	"fmt"
-	"math"
-	"strings"
+	"hash/maphash"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/zerobus-go/zerobus/schema"
-	"github.com/zerobus-go/zerobus/server/internal/column"
+	"github.com/zerobus-go/zerobus/server/internal/variant"
 )
 
 // op is what to do with the value of a field: how it is read and where it goes.
@@ -26,36 +24,90 @@ const (
 	opBinary             // bytes -> Bytes
 	opDecimal            // string -> Int128
 	opEnumName           // enum -> Bytes, the name of the value
+	opVariant            // string -> Struct of metadata and value, from JSON text
+
+	opStruct   // message -> Struct
+	opMessages // repeated message -> List of Struct, one element
+	opElement  // repeated scalar -> List, one element
+	opPacked   // repeated scalar -> List, many elements in one value
+	opEntry    // map -> Map, one entry
 )
 
-// protoField is a field of the descriptor and its column.
+// protoField is a field of the descriptor and its column, or its field of a struct.
 type protoField struct {
 	tag      uint64 // number and wire type, as on the wire
 	min, max int64  // of integers
-	col      int32
-	oneof    int32 // index into protoDecoder.oneofs; -1: none
+	col      int32  // index into the columns, or the kids of the struct
+	oneof    int32  // index into protoPlan.oneofs; -1: none
+	length   int32  // of opText: characters, 0 for any number
 	kind     protoreflect.Kind
 	op       op
-	length   int // of opText: characters, 0 for any number
-	names    []enumName
+	enum     *enumType    // of opEnumName
+	nested   *protoNested // of opStruct and what follows it
+	target   *target
 }
 
-// maxJump bounds the jump table of a stream, 2 bytes an entry. Field numbers below 2,048 are in it.
-const maxJump = 2048 << 3
-
-// protoDecoder is the plan, compiled from a descriptor and a table, and the state of one record.
-type protoDecoder struct {
+// protoPlan is what to do with the fields of one message: a record, or what feeds a struct, or an entry of a map. There is one
+// for each place in the table, so what it holds of a record belongs to one message at a time.
+type protoPlan struct {
 	targets []target
-	notNull []bool
 	fields  []protoField
 	jump    []uint16         // by tag: 1 + index into fields, 0 for none
 	far     map[uint64]int32 // the same for tags beyond: index into fields
 	numbers map[uint64]int32 // by field number: index into fields
 	oneofs  [][]int32        // the columns of each
+	nested  []*protoNested   // by column; nil for scalars, and for what no field feeds
 
-	// The values of the current record that the table does not allow, unless a later one takes their place.
-	refused  []int // by column: 1 + position of the value in the record, 0 for none
-	nRefused int
+	// The values of the current message that the table does not allow, unless a later one takes their place.
+	refused []int // by column: 1 + position of the value in the record, 0 for none
+
+	// A message that a member of a oneof may clear remembers which of its fields have come, so that to clear it costs no more
+	// than they did.
+	clearable bool
+	came      []bool  // by column
+	order     []int32 // the columns that have come
+}
+
+// protoNested is a field whose column is a STRUCT, an ARRAY or a MAP, and what the current message has put there. Values stay
+// open until that message ends: structs merge, and the elements of a list need not stand together.
+type protoNested struct {
+	op     op
+	target *target
+	plan   *protoPlan // of the message, or of a map's entry; nil for lists of scalars
+	elem   protoField // of lists of scalars
+	cost   int        // vectors that one more element takes a value or a null in, 0 for scalars
+
+	open  bool    // opStruct: the field has come
+	first refusal // of the elements and entries so far
+
+	// Of maps: the entries wait until the map is whole, because the last one of a key counts.
+	key        *protoField // in plan
+	zero       [2][]byte   // the encodings that stand for a key and a value that are not there
+	head, tail int32       // 1 + index into protoDecoder.entries; 0 for none
+	count      int
+}
+
+// maxJump bounds the jump table of a message, 2 bytes an entry. Field numbers below 2,048 are in it.
+const maxJump = 2048 << 3
+
+// maxNestedJumps bounds the jump tables of all messages but the record, together: the client chooses the numbers.
+const maxNestedJumps = 1 << 16
+
+// protoDecoder is the plan, compiled from a descriptor and a table, and the state of one record.
+type protoDecoder struct {
+	protoPlan
+	notNull  []bool
+	inside   []int32 // the columns that are nested and have a field
+	nRefused int     // values and lists that hold a refusal, at all levels
+	first    refusal // of the nested columns, when the record has ended
+
+	entries []mapEntry // of all maps of the record
+	buckets []int32    // the hash table that finds keys that come twice
+	seed    maphash.Seed
+	number  [16]byte // a key to hash
+	spent   int      // see spend
+
+	variants variant.Encoder
 }
 
 // NewProto makes a decoder for records that the descriptor, a serialized DescriptorProto, describes. A *SchemaError tells
@@ -69,159 +121,66 @@ func NewProto(table *schema.Struct, descriptor []byte) (Decoder, error) {
 	if schemaErr != nil {
 		return nil, schemaErr
 	}
-	d := &protoDecoder{targets: ts, notNull: notNulls(ts), refused: make([]int, len(ts)), numbers: map[uint64]int32{}}
-	columns := make(map[string]int32, len(ts))
-	for i := range ts {
-		columns[ts[i].name] = int32(i)
+	c := compiler{root: newScope(m, nil), jumps: maxNestedJumps}
+	p := c.plan(c.root, ts, "", 0, false)
+	if len(c.bad) > 0 {
+		return nil, misfits(c.bad)
 	}
-	var bad []Misfit
-	fed := make([]bool, len(ts))
-	oneofs := map[int32]int32{} // of the descriptor to ours
-	enums := newEnumSet(m)
-	for i := range m.fields {
-		f := &m.fields[i]
-		col, ok := columns[f.name]
-		if !ok {
-			bad = append(bad, Misfit{Field: f.name, Descriptor: f.typeText(), Reason: unknownColumn(f.name, ts)})
-			continue
-		}
-		fed[col] = true
-		p, reason := compileField(f, &ts[col], enums)
-		if reason != "" {
-			bad = append(bad, Misfit{Field: f.name, Descriptor: f.typeText(), Column: ts[col].ddl, Reason: reason})
-			continue
-		}
-		p.col = col
-		if f.oneof >= 0 {
-			o, ok := oneofs[f.oneof]
-			if !ok {
-				o = int32(len(d.oneofs))
-				oneofs[f.oneof] = o
-				d.oneofs = append(d.oneofs, nil)
-			}
-			p.oneof = o
-			d.oneofs[o] = append(d.oneofs[o], col)
-		}
-		d.fields = append(d.fields, p)
-	}
-	for i := range ts {
-		if ts[i].notNull && !fed[i] {
-			bad = append(bad, Misfit{
-				Field: ts[i].name, Column: ts[i].ddl,
-				Reason: fmt.Sprintf("the column is %s NOT NULL and the descriptor has no such field: add it", ts[i].ddl),
-			})
+	d := &protoDecoder{protoPlan: *p, notNull: notNulls(ts), seed: maphash.MakeSeed()}
+	for col, n := range d.nested {
+		if n != nil {
+			d.inside = append(d.inside, int32(col))
 		}
 	}
-	if len(bad) > 0 {
-		return nil, misfits(bad)
-	}
-	d.index()
 	return d, nil
 }
 
-// index builds the ways from a tag to its field.
-func (d *protoDecoder) index() {
+// index builds the ways from a tag to its field. The jump table holds tags below the limit.
+func (p *protoPlan) index(limit uint64) {
 	size := uint64(0)
-	for i := range d.fields {
-		if tag := d.fields[i].tag; tag < maxJump {
+	for i := range p.fields {
+		if tag := p.fields[i].tag; tag < limit {
 			size = max(size, tag+1)
 		}
 	}
-	d.jump = make([]uint16, size)
-	for i := range d.fields {
-		tag := d.fields[i].tag
-		d.numbers[tag>>3] = int32(i)
-		if tag < maxJump {
-			d.jump[tag] = uint16(i + 1)
+	p.jump = make([]uint16, size)
+	p.numbers = make(map[uint64]int32, len(p.fields))
+	for i := range p.fields {
+		tag := p.fields[i].tag
+		if _, ok := p.numbers[tag>>3]; !ok { // a field that may be packed has two tags
+			p.numbers[tag>>3] = int32(i)
+		}
+		if tag < limit {
+			p.jump[tag] = uint16(i + 1)
 			continue
 		}
-		if d.far == nil {
-			d.far = map[uint64]int32{}
+		if p.far == nil {
+			p.far = map[uint64]int32{}
 		}
-		d.far[tag] = int32(i)
+		p.far[tag] = int32(i)
 	}
 }
 
-func unknownColumn(name string, ts []target) string {
-	for i := range ts {
-		if strings.EqualFold(ts[i].name, name) {
-			return fmt.Sprintf("the table has no such column, but %s: names match in exact case", ts[i].name)
+// find is the field with this tag.
+func (p *protoPlan) find(tag uint64) *protoField {
+	if tag < uint64(len(p.jump)) {
+		if n := p.jump[tag]; n != 0 {
+			return &p.fields[n-1]
 		}
+		return nil
 	}
-	return "the table has no such column: drop the field from the descriptor or add the column to the table"
+	if n, ok := p.far[tag]; ok {
+		return &p.fields[n]
+	}
+	return nil
 }
 
-// compileField matches a field with its column. The reason is why they do not fit.
-func compileField(f *field, t *target, enums *enumSet) (protoField, string) {
-	p := protoField{kind: f.kind, oneof: -1, min: t.min, max: t.max, length: t.length}
-	if f.kind == 0 {
-		// A descriptor whose types were not linked leaves the kind of named types open.
-		kind, _, reason := enums.find(f)
-		if kind == 0 {
-			return p, reason
+// fieldOf is the field that feeds column col. There is one: names are unique in a message.
+func (p *protoPlan) fieldOf(col int32) *protoField {
+	for i := range p.fields {
+		if p.fields[i].col == col {
+			return &p.fields[i]
 		}
-		f.kind, p.kind = kind, kind
 	}
-	if f.cardinality == protoreflect.Repeated {
-		return p, fmt.Sprintf("%s does not fit column type %s: %s", f.typeText(), t.ddl, t.wanted)
-	}
-	var wireType uint64
-	switch p.kind {
-	case protoreflect.FloatKind, protoreflect.Fixed32Kind, protoreflect.Sfixed32Kind:
-		wireType = wireFixed32
-	case protoreflect.DoubleKind, protoreflect.Fixed64Kind, protoreflect.Sfixed64Kind:
-		wireType = wireFixed64
-	case protoreflect.StringKind, protoreflect.BytesKind:
-		wireType = wireBytes
-	}
-	p.tag = uint64(f.number)<<3 | wireType
-
-	fits := true
-	switch p.kind {
-	case protoreflect.BoolKind:
-		p.op, fits = opBool, t.layout == column.Bool
-	case protoreflect.FloatKind:
-		p.op, fits = opFloat, t.layout == column.Float32
-		if t.layout == column.Float64 {
-			p.op, fits = opWiden, true
-		}
-	case protoreflect.DoubleKind:
-		p.op, fits = opDouble, t.layout == column.Float64
-	case protoreflect.StringKind:
-		p.op, fits = opText, t.kind == schema.String
-		if t.kind == schema.Decimal {
-			p.op, fits = opDecimal, true
-		}
-	case protoreflect.BytesKind:
-		p.op, fits = opBinary, t.kind == schema.Binary
-	case protoreflect.EnumKind:
-		if t.kind == schema.String {
-			p.op = opEnumName
-			var reason string
-			if _, p.names, reason = enums.find(f); reason != "" {
-				return p, reason
-			}
-			break
-		}
-		p.op, fits = integerOp(&p, t), t.integer()
-	case protoreflect.MessageKind, protoreflect.GroupKind:
-		fits = false
-	default:
-		p.op, fits = integerOp(&p, t), t.integer()
-	}
-	if !fits {
-		return p, fmt.Sprintf("%s does not fit column type %s: %s", f.typeText(), t.ddl, t.wanted)
-	}
-	return p, ""
-}
-
-// integerOp picks the way of an integer: the two usual ones are short.
-func integerOp(p *protoField, t *target) op {
-	switch {
-	case t.layout == column.Int32 && (p.kind == protoreflect.Int32Kind || p.kind == protoreflect.EnumKind):
-		return opInt32
-	case t.layout == column.Int64 && p.kind == protoreflect.Int64Kind && p.min == math.MinInt64 && p.max == math.MaxInt64:
-		return opInt64
-	}
-	return opInteger
+	return nil
 }

@@ -4,26 +4,96 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/zerobus-go/zerobus/server/internal/column"
+	"github.com/zerobus-go/zerobus/server/internal/variant"
 )
 
-// rare reads the value at b[i] of the operations that message leaves out. It returns the position behind the value, or a
-// wireFault, and whether the column takes it.
-func (d *protoDecoder) rare(v *column.Vector, f *protoField, b []byte, i int) (int, bool) {
+// scalar reads the value at b[i] into a column of scalars. It returns the position behind the value, or a wireFault, and whether
+// the column takes it. The loop of records has the same in place, because a call for each value costs.
+func (d *protoDecoder) scalar(dst *column.Chunk, v *column.Vector, f *protoField, b []byte, i int) (int, bool) {
+	var x uint64
+	switch f.op {
+	case opInt32, opInt64, opBool:
+		if i < len(b) && b[i] < 0x80 {
+			x = uint64(b[i])
+			i++
+		} else if x, i = varint(b, i); i < 0 {
+			return i, false
+		}
+		switch f.op {
+		case opInt64:
+			v.AppendInt64(int64(x))
+		case opBool:
+			v.AppendBool(x != 0)
+		default:
+			n := int32(x)
+			if int64(n) < f.min || int64(n) > f.max {
+				return i, false
+			}
+			v.AppendInt32(n)
+		}
+		return i, true
+	case opFloat, opWiden:
+		if len(b)-i < 4 {
+			return int(faultShort), false
+		}
+		x := math.Float32frombits(binary.LittleEndian.Uint32(b[i:]))
+		if f.op == opFloat {
+			v.AppendFloat32(x)
+		} else {
+			v.AppendFloat64(float64(x))
+		}
+		return i + 4, true
+	case opDouble:
+		if len(b)-i < 8 {
+			return int(faultShort), false
+		}
+		v.AppendFloat64(math.Float64frombits(binary.LittleEndian.Uint64(b[i:])))
+		return i + 8, true
+	case opText, opBinary, opDecimal:
+		from, i := span(b, i)
+		if i < 0 {
+			return i, false
+		}
+		s := b[from:i]
+		switch {
+		case f.op == opBinary:
+			v.AppendBytes(s)
+		case !utf8.Valid(s):
+			return int(faultText), false
+		case f.op == opDecimal:
+			return i, f.decimal(v, s)
+		case f.length > 0 && len(s) > int(f.length) && utf8.RuneCount(s) > int(f.length):
+			return i, false
+		default:
+			v.AppendBytes(s)
+		}
+		return i, true
+	}
+	return d.rare(dst, v, f, b, i)
+}
+
+// rare is scalar for the operations that the loop of records leaves out.
+func (d *protoDecoder) rare(dst *column.Chunk, v *column.Vector, f *protoField, b []byte, i int) (int, bool) {
+	if f.op == opVariant {
+		return d.variant(dst, v, b, i)
+	}
 	x, i := integerBits(b, i, f.kind)
 	if i < 0 {
 		return i, false
 	}
 	if f.op == opEnumName {
-		name, ok := f.enumName(int32(x))
-		if !ok || f.length > 0 && utf8.RuneCountInString(name) > f.length {
+		name, ok := f.enum.name(int32(x))
+		if !ok || f.length > 0 && utf8.RuneCountInString(name) > int(f.length) {
 			return i, false
+		}
+		if !d.spend(dst, len(name)) {
+			return int(faultSize), false
 		}
 		v.AppendString(name)
 		return i, true
@@ -38,6 +108,45 @@ func (d *protoDecoder) rare(v *column.Vector, f *protoField, b []byte, i int) (i
 		v.AppendInt64(n)
 	}
 	return i, true
+}
+
+// variant reads a VARIANT from JSON text.
+func (d *protoDecoder) variant(dst *column.Chunk, v *column.Vector, b []byte, i int) (int, bool) {
+	from, i := span(b, i)
+	if i < 0 {
+		return i, false
+	}
+	s := b[from:i]
+	if !utf8.Valid(s) {
+		return int(faultText), false
+	}
+	metadata, value := &v.Kids[column.VariantMetadata], &v.Kids[column.VariantValue]
+	for _, kid := range []*column.Vector{metadata, value} {
+		if kid.AllNull() && !dst.Begin(kid) {
+			return int(faultLate), false
+		}
+	}
+	m, x, reason := d.variants.Append(metadata.Data, value.Data, s)
+	if reason != "" {
+		return i, false
+	}
+	metadata.Data, value.Data = m, x
+	metadata.EndBytes()
+	value.EndBytes()
+	v.EndStruct()
+	return i, true
+}
+
+// place adds a value that says nothing, where one was refused.
+func place(v *column.Vector) {
+	if v.Layout != column.Struct {
+		v.AppendZero()
+		return
+	}
+	for i := range v.Kids {
+		v.Kids[i].AppendZero()
+	}
+	v.EndStruct()
 }
 
 // integerBits reads the integer at b[i] as its kind has it, in 64 bits: sign extended, or not if the kind has no sign.
@@ -80,17 +189,8 @@ func signed(x uint64, kind protoreflect.Kind) (int64, bool) {
 	return int64(x), true
 }
 
-func (f *protoField) enumName(number int32) (string, bool) {
-	i, ok := slices.BinarySearchFunc(f.names, number, func(e enumName, n int32) int { return int(e.number) - int(n) })
-	if !ok {
-		return "", false
-	}
-	return f.names[i].name, true
-}
-
-func (d *protoDecoder) decimal(v *column.Vector, f *protoField, s []byte) bool {
-	t := &d.targets[f.col]
-	x, fault := parseDecimal(s, t.precision, t.scale)
+func (f *protoField) decimal(v *column.Vector, s []byte) bool {
+	x, fault := parseDecimal(s, f.target.precision, f.target.scale)
 	if fault != decimalOK {
 		return false
 	}
@@ -98,10 +198,23 @@ func (d *protoDecoder) decimal(v *column.Vector, f *protoField, s []byte) bool {
 	return true
 }
 
-// explain reads the value at b[at] again, which column col has refused, and says why.
-func (d *protoDecoder) explain(b []byte, col int32, at int) error {
-	t := &d.targets[col]
-	f := d.fieldOf(col)
+// refusal is a value that a column does not take, or one that it lacks. The target is nil if there is none.
+type refusal struct {
+	at     int // where the value is in the record, or the message that lacks it
+	target *target
+	field  *protoField // nil: no value, but the column is NOT NULL
+	zero   []byte      // the encoding of the value if it is a default, which is not in the record
+}
+
+// explain reads the value again and says why it was refused.
+func (r *refusal) explain(b []byte) error {
+	t, f, at := r.target, r.field, r.at
+	if f == nil {
+		return missing(t)
+	}
+	if r.zero != nil {
+		b, at = r.zero, 0
+	}
 	var reason string
 	switch f.op {
 	case opText:
@@ -111,10 +224,14 @@ func (d *protoDecoder) explain(b []byte, col int32, at int) error {
 		from, to := span(b, at)
 		_, fault := parseDecimal(b[from:to], t.precision, t.scale)
 		reason = t.decimalReason(b[from:to], fault)
+	case opVariant:
+		from, to := span(b, at)
+		_, _, reason = variant.Append(nil, nil, b[from:to])
+		reason = "JSON text of the VARIANT: " + reason
 	case opEnumName:
 		x, _ := integerBits(b, at, f.kind)
 		reason = fmt.Sprintf("enum has no value with number %d", int32(x))
-		if name, ok := f.enumName(int32(x)); ok {
+		if name, ok := f.enum.name(int32(x)); ok {
 			reason = t.tooLong(utf8.RuneCountInString(name))
 		}
 	default:
@@ -126,10 +243,4 @@ func (d *protoDecoder) explain(b []byte, col int32, at int) error {
 		reason = t.outOfRange(text)
 	}
 	return &RecordError{Field: t.name, Reason: reason}
-}
-
-// fieldOf is the field that feeds column col. There is one: names are unique in a descriptor.
-func (d *protoDecoder) fieldOf(col int32) *protoField {
-	i := slices.IndexFunc(d.fields, func(f protoField) bool { return f.col == col })
-	return &d.fields[i]
 }

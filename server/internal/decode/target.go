@@ -15,7 +15,7 @@ type target struct {
 	kind    schema.Kind
 	layout  column.Layout
 	notNull bool
-	ddl     string // the type, for messages
+	ddl     string // the type, for messages; not all of a long one
 	wanted  string // the advice for a field that does not fit
 
 	min, max         int64 // of the integer layouts
@@ -49,7 +49,7 @@ func newTarget(name string, typ *schema.Type, nullable bool) (target, error) {
 		return target{}, fmt.Errorf("column %s: type %s cannot be stored yet", name, typ)
 	}
 	t := target{
-		name: name, kind: typ.Kind, layout: layout, notNull: !nullable, ddl: typ.DDL(), wanted: "make it " + typ.ProtoType(),
+		name: name, kind: typ.Kind, layout: layout, notNull: !nullable, ddl: clip(typ.DDL()), wanted: "make it " + typ.ProtoType(),
 		length: typ.Length, precision: typ.Precision, scale: typ.Scale,
 	}
 	switch {

@@ -33,6 +33,11 @@ const (
 	faultEndGroup
 	faultOpenGroup
 	faultDepth
+
+	// What is no matter of the encoding alone, but ends a record as well.
+	faultText
+	faultLate
+	faultSize
 )
 
 func (f wireFault) String() string {
@@ -53,6 +58,12 @@ func (f wireFault) String() string {
 		return "the record ends within a group"
 	case faultDepth:
 		return fmt.Sprintf("groups are nested more than %d levels deep", maxGroupDepth)
+	case faultText:
+		return "invalid UTF-8"
+	case faultLate:
+		return tooLate
+	case faultSize:
+		return tooLarge
 	}
 	return fmt.Sprintf("fault %d", int(f))
 }
