@@ -25,17 +25,6 @@ func commitVersion(path string) (int64, bool) {
 	return parseVersion(digits)
 }
 
-// checkpointVersion returns the version that a path of the log is a checkpoint of: N.checkpoint.parquet,
-// N.checkpoint.P.OF.parquet or N.checkpoint.UUID.{json,parquet}.
-func checkpointVersion(path string) (int64, bool) {
-	name, inLog := strings.CutPrefix(path, logDir)
-	digits, rest, found := strings.Cut(name, ".checkpoint.")
-	if !inLog || !found || strings.Contains(rest, "/") {
-		return 0, false
-	}
-	return parseVersion(digits)
-}
-
 func parseVersion(digits string) (int64, bool) {
 	if len(digits) != 20 || strings.Trim(digits, "0123456789") != "" {
 		return 0, false
@@ -106,6 +95,11 @@ func (c *commit) parseAction(text []byte) error {
 	if err := json.Unmarshal(text, &a); err != nil {
 		return err
 	}
+	return c.take(&a)
+}
+
+// take adds an action that was read.
+func (c *commit) take(a *readAction) error {
 	if present(a.CommitInfo) && c.info == nil {
 		c.info, c.infoFirst = a.CommitInfo, c.actions == 1
 	}
@@ -241,7 +235,7 @@ func lenientString(raw json.RawMessage) string {
 		return ""
 	}
 	if json.Unmarshal(raw, &s) != nil {
-		return string(raw)
+		return strings.ToValidUTF8(string(raw), "\ufffd") // as it would be in a string
 	}
 	return s
 }

@@ -16,10 +16,15 @@
 // Exactly-once rests on the txn action: a commit says "of the log shard AppID everything up to TxnVersion is in the table",
 // together with the files that make it true. An Append whose TxnVersion the table already has is refused.
 //
+// # Checkpoints
+//
+// [Open] begins with the newest checkpoint that can be read. [Table.Checkpoint] writes one of the current snapshot, and
+// [Table.CleanLog] deletes versions that have expired; neither is on the commit's path. docs/format/delta.md has the rules.
+//
 // # Concurrency
 //
 // A Snapshot never changes and may be read from any number of goroutines. Refresh and Append of one Table run one at a time;
-// further callers wait, as long as their context lets them. Several Tables, in several processes, may stand on one log.
+// further callers wait, as long as their context lets them. Checkpoint and CleanLog run beside them. Several Tables, in several processes, may stand on one log.
 // The package starts no goroutine.
 //
 // # Failure

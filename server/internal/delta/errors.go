@@ -13,9 +13,12 @@ var (
 	// ErrTableExists: there is a Delta log already. Open it and compare the schema.
 	ErrTableExists = errors.New("delta table exists")
 
-	// ErrCheckpointNeeded: the log's beginning was cleaned up, and the table's state must be read from a checkpoint, which
-	// is not supported yet.
-	ErrCheckpointNeeded = errors.New("reading checkpoints is not supported yet")
+	// ErrCheckpointNeeded: the log's beginning was cleaned up, and none of the checkpoints that its rest begins with can be
+	// read. Bring a checkpoint back, or the commits before, from a copy of the table; or have another engine write one.
+	ErrCheckpointNeeded = errors.New("no checkpoint of the table can be read")
+
+	// ErrNoCheckpoint: this writer does not write checkpoints of the table, or does not clean its log, and leaves it to others.
+	ErrNoCheckpoint = errors.New("left to other writers")
 
 	// ErrCorrupt: the log breaks the protocol: a version is missing in the middle or a commit cannot be parsed.
 	ErrCorrupt = errors.New("delta log is damaged")

@@ -19,6 +19,7 @@ var appendable = map[string]bool{
 	"appendOnly":          true, // an append removes nothing
 	"changeDataFeed":      true, // readers take inserts from the add actions
 	"timestampNtz":        true, // a type, written by the Parquet stage
+	"v2Checkpoint":        true, // speaks to who writes checkpoints, see encodeCheckpoint
 	"vacuumProtocolCheck": true, // speaks to VACUUM
 
 	"invariants":          true, // unless used

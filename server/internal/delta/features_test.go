@@ -45,6 +45,7 @@ func TestCheckWritable_Matrix(t *testing.T) {
 		{name: "reader 3 with writer 6", protocol: legacy(3, 6), refused: "minReaderVersion"},
 		{name: "no features", protocol: features()},
 		{name: "timestampNtz", protocol: both("timestampNtz")},
+		{name: "v2Checkpoint", protocol: both("v2Checkpoint")},
 		{name: "vacuumProtocolCheck", protocol: both("vacuumProtocolCheck")},
 		{name: "columnMapping unused", protocol: both("columnMapping")},
 		{name: "columnMapping none", protocol: legacy(2, 5), edit: config("delta.columnMapping.mode", "none")},
@@ -68,7 +69,7 @@ func TestCheckWritable_Matrix(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) { checkRefusal(t, c.protocol, c.edit, c.refused) })
 	}
 	for _, f := range []string{
-		"deletionVectors", "v2Checkpoint", "typeWidening", "typeWidening-preview", "variantType", "variantType-preview",
+		"deletionVectors", "typeWidening", "typeWidening-preview", "variantType", "variantType-preview",
 		"variantShredding-preview", "catalogManaged", "catalogOwned-preview", "unheardOf",
 	} {
 		t.Run(f, func(t *testing.T) { checkRefusal(t, both(f), nil, f) })

@@ -29,15 +29,19 @@ type LintOptions struct {
 // Lint reads the whole log and reports what breaks the protocol, or what a writer that keeps it would not do: versions are
 // contiguous from 0; version 0 has protocol and metaData; commitInfo comes first; a commit has at most one protocol, one
 // metaData, one txn for an appId, one add and one remove for a file; a txn's version does not fall; no file comes into the
-// table twice; what is removed was there; feature lists fit the versions. The error is about reading, not about problems.
+// table twice; what is removed was there; feature lists fit the versions; every checkpoint has the state of its version. A log
+// whose beginning was cleaned up is read from its oldest checkpoint on. The error is about reading, not about problems.
 func Lint(ctx context.Context, store lake.Store, opts LintOptions) ([]Problem, error) {
 	l := &linter{state: newBuilder(store.URL()), everAdded: map[string]int64{}}
+	if err := l.begin(ctx, store); err != nil {
+		return nil, err
+	}
 	for info, err := range store.List(ctx, logDir, "") {
 		if err != nil {
 			return nil, fmt.Errorf("table %s: list the log: %w", store.URL(), err)
 		}
 		version, ok := commitVersion(info.Path)
-		if !ok {
+		if !ok || version <= l.base {
 			continue
 		}
 		data, err := store.Get(ctx, info.Path)
@@ -54,6 +58,9 @@ func Lint(ctx context.Context, store lake.Store, opts LintOptions) ([]Problem, e
 			c = &commit{}
 		}
 		l.commit(version, c)
+		if err := l.checkpoints(ctx, store, version); err != nil {
+			return nil, err
+		}
 	}
 	if l.state.draft.Version < 0 {
 		return nil, fmt.Errorf("table %s: %w", store.URL(), ErrNoTable)
@@ -68,12 +75,66 @@ func Lint(ctx context.Context, store lake.Store, opts LintOptions) ([]Problem, e
 
 type linter struct {
 	state     *builder
-	everAdded map[string]int64 // version by fileKey
+	base      int64                  // the version of the checkpoint that it began with; -1 for none
+	written   map[int64][]checkpoint // by version
+	everAdded map[string]int64       // version by fileKey
 	problems  []Problem
 }
 
 func (l *linter) report(version int64, format string, args ...any) {
 	l.problems = append(l.problems, Problem{Version: version, Text: fmt.Sprintf(format, args...)})
+}
+
+// begin starts from the oldest checkpoint that can be read when version 0 is gone.
+func (l *linter) begin(ctx context.Context, store lake.Store) error {
+	list, err := listLog(ctx, store, 0, forever)
+	if err != nil {
+		return err
+	}
+	l.base, l.written = -1, map[int64][]checkpoint{}
+	for _, cp := range list.checkpoints {
+		l.written[cp.version] = append(l.written[cp.version], cp)
+	}
+	if list.first == 0 {
+		return nil
+	}
+	for _, cp := range slices.Backward(list.checkpoints) {
+		if cp.version < list.first-1 {
+			continue
+		}
+		s, err := readCheckpoint(ctx, store, cp, false)
+		if err != nil {
+			l.report(cp.version, "checkpoint: %v", err)
+			continue
+		}
+		l.state.load(cp.version, s)
+		l.base = cp.version
+		for a := range l.state.draft.Files() {
+			l.everAdded[fileKey(a.Path, a.DeletionVector)] = cp.version
+		}
+		break
+	}
+	return nil
+}
+
+// checkpoints compares the checkpoints of the version with the state.
+func (l *linter) checkpoints(ctx context.Context, store lake.Store, version int64) error {
+	for _, cp := range l.written[version] {
+		s, err := readCheckpoint(ctx, store, cp, false)
+		if ctx.Err() != nil {
+			return err
+		}
+		if err != nil {
+			l.report(version, "checkpoint: %v", err)
+			continue
+		}
+		b := newBuilder(store.URL())
+		b.load(version, s)
+		if diff := l.state.draft.differs(&b.draft); diff != "" {
+			l.report(version, "checkpoint %s: %s", cp.paths[0], diff)
+		}
+	}
+	return nil
 }
 
 // commit checks a commit against the state before it, then applies it.

@@ -13,7 +13,10 @@ import (
 //
 // It relies on the lake's promise that fs.ErrExist is said only of objects that are durable.
 func (t *Table) Settle(ctx context.Context) error {
-	path := commitPath(t.Snapshot().Version)
+	return t.settle(ctx, t.tailPath(t.Snapshot().Version))
+}
+
+func (t *Table) settle(ctx context.Context, path string) error {
 	data, err := t.store.Get(ctx, path)
 	if err == nil {
 		err = t.store.PutIfAbsent(ctx, path, data)

@@ -1,9 +1,14 @@
 package delta
 
 import (
+	"fmt"
 	"iter"
 	"maps"
+	"math"
+	"reflect"
+	"slices"
 	"strconv"
+	"time"
 )
 
 // Snapshot is the state of a table at one version. It never changes, and nothing that it hands out may be changed.
@@ -16,7 +21,12 @@ type Snapshot struct {
 
 	table string // the place of the table, for errors
 	rev   int    // counts changes of protocol and metadata
+	lossy bool   // read from a checkpoint that has statistics in a form that is not kept
 	files files
+
+	// removes are tombstones, in the order of the log; see tombstones for those that count. Snapshots share the memory as they
+	// do that of files.
+	removes []Remove
 }
 
 // files is the list of live files. Snapshots of one Table share the list's memory: each holds its own length, files are
@@ -57,6 +67,49 @@ func (s *Snapshot) name() string {
 	return s.table
 }
 
+// differs tells what another state of the same version has that is not the same, or returns nothing. What a checkpoint need not
+// keep is not compared: dataChange, and statistics and txns where the table allows it.
+func (s *Snapshot) differs(o *Snapshot) string {
+	if !reflect.DeepEqual(s.Protocol, o.Protocol) {
+		return fmt.Sprintf("protocol is %+v, want %+v", o.Protocol, s.Protocol)
+	}
+	if !reflect.DeepEqual(s.Metadata, o.Metadata) {
+		return fmt.Sprintf("metaData is %+v, want %+v", o.Metadata, s.Metadata)
+	}
+	if _, expire := s.property(txnRetention); !expire && !maps.Equal(s.Txns, o.Txns) {
+		return fmt.Sprintf("txns are %v, want %v", o.Txns, s.Txns)
+	}
+	if !maps.Equal(s.Domains, o.Domains) {
+		return fmt.Sprintf("domainMetadata is %v, want %v", o.Domains, s.Domains)
+	}
+	plain := func(a Add) Add {
+		a.DataChange = false
+		if s.lossy || o.lossy {
+			a.Stats = ""
+		}
+		return a
+	}
+	left := make(map[string]Add, s.NumFiles())
+	for a := range s.Files() {
+		left[fileKey(a.Path, a.DeletionVector)] = plain(a)
+	}
+	for a := range o.Files() {
+		key := fileKey(a.Path, a.DeletionVector)
+		want, ok := left[key]
+		switch {
+		case !ok:
+			return fmt.Sprintf("file %s is in it twice, or not in the table", a.Path)
+		case !reflect.DeepEqual(want, plain(a)):
+			return fmt.Sprintf("file %s is %+v, want %+v", a.Path, plain(a), want)
+		}
+		delete(left, key)
+	}
+	if len(left) > 0 {
+		return fmt.Sprintf("file %s is missing", left[sortedKeys(left)[0]].Path)
+	}
+	return ""
+}
+
 // builder moves a snapshot from version to version.
 //
 // Invariant: what an earlier snapshot can see is never written to. adds grows behind the length of every earlier snapshot;
@@ -64,6 +117,7 @@ func (s *Snapshot) name() string {
 type builder struct {
 	draft Snapshot
 	index map[string]int // position in adds of every live file, by fileKey
+	kept  int            // how many removes were left when expired ones were dropped last
 
 	ownTxns, ownDomains, ownDead bool
 }
@@ -80,6 +134,13 @@ func (b *builder) snapshot() *Snapshot {
 	s := b.draft
 	b.ownTxns, b.ownDomains, b.ownDead = false, false, false
 	return &s
+}
+
+// load begins with the state of a checkpoint.
+func (b *builder) load(version int64, s *checkpointState) {
+	b.draft.Version = version - 1
+	b.draft.lossy = s.lossy
+	b.apply(&s.commit)
 }
 
 // apply moves the draft to the next version. It cannot fail: what can be wrong with a commit is found when it is parsed.
@@ -114,11 +175,15 @@ func (b *builder) apply(c *commit) {
 	// differ; removes first keeps the index right all the same.
 	for i := range c.removes {
 		b.remove(fileKey(c.removes[i].Path, c.removes[i].DeletionVector))
+		r := c.removes[i]
+		r.Stats, r.Tags = "", nil // which a checkpoint has not
+		d.removes = append(d.removes, r)
 	}
 	for i := range c.adds {
 		b.add(c.adds[i])
 	}
 	b.compact()
+	b.expire()
 }
 
 func (b *builder) add(a Add) {
@@ -160,6 +225,50 @@ func (b *builder) compact() {
 		live = append(live, a)
 	}
 	f.adds, f.dead, b.ownDead = live, nil, false
+}
+
+// expire drops tombstones that no checkpoint needs, when they may be half of all. The time is that of the latest remove: what
+// it drops has expired at any later time.
+func (b *builder) expire() {
+	d := &b.draft
+	if len(d.removes) < 1024 || len(d.removes) < 2*b.kept {
+		return
+	}
+	latest := int64(0)
+	for i := range d.removes {
+		latest = max(latest, d.removes[i].DeletionTimestamp)
+	}
+	left := d.tombstones(time.UnixMilli(latest))
+	d.removes, b.kept = slices.Clone(left), len(left)
+}
+
+// tombstones returns the removes that a checkpoint written now must have: the latest for each file that is not in the table,
+// until the file may be deleted (PROTOCOL.md, "Action Reconciliation").
+func (s *Snapshot) tombstones(now time.Time) []Remove {
+	if len(s.removes) == 0 {
+		return nil
+	}
+	after := int64(math.MinInt64) // without a retention that can be read, all are kept
+	if keep, err := s.retention(deletedFileRetention); err == nil {
+		after = now.Add(-keep).UnixMilli()
+	}
+	latest := map[string]int{}
+	for i := range s.removes {
+		latest[fileKey(s.removes[i].Path, s.removes[i].DeletionVector)] = i
+	}
+	for i := range s.files.adds {
+		if !s.files.isDead(i) {
+			delete(latest, fileKey(s.files.adds[i].Path, s.files.adds[i].DeletionVector))
+		}
+	}
+	out := make([]Remove, 0, len(latest))
+	for i := range s.removes {
+		r := &s.removes[i]
+		if at, ok := latest[fileKey(r.Path, r.DeletionVector)]; ok && at == i && r.DeletionTimestamp > after {
+			out = append(out, *r)
+		}
+	}
+	return out
 }
 
 // fileKey identifies a logical file: its path and its deletion vector (PROTOCOL.md, "Add File and Remove File").

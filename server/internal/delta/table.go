@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,13 @@ type Table struct {
 
 	current atomic.Pointer[Snapshot]
 
+	bare         *checkpoint  // what Open started from, when the log has not the commit of that version; set before Open returns
+	checkpointed atomic.Int64 // the version of the newest checkpoint that is known of; -1 for none
+
+	cleaning sync.Mutex // one clean-up at a time; guards the following
+	batch    int        // how many objects go at a time
+	cleaned  time.Time  // the cutoff up to which the log was cleaned
+
 	// turn holds a token; who takes it owns the following and gives it back.
 	turn    chan struct{}
 	state   *builder
@@ -70,21 +78,24 @@ func newTable(store lake.Store, opts Options) *Table {
 		turn:   make(chan struct{}, 1),
 		state:  newBuilder(store.URL()),
 		claims: map[string]claim{},
+		batch:  cleanupBatch,
 	}
+	t.checkpointed.Store(-1)
 	t.turn <- struct{}{}
 	return t
 }
 
-// Open reads the table's state from its log, from version 0 to the latest. The error is ErrNoTable when there is no log,
-// ErrCheckpointNeeded when its beginning is gone, ErrCorrupt when a version is missing or cannot be read.
+// Open reads the table's state from its log: from the newest checkpoint that can be read, or version 0, to the latest version.
+// The error is ErrNoTable when there is no log, ErrCheckpointNeeded when its beginning is gone and no checkpoint stands for it,
+// ErrCorrupt when a version is missing or cannot be read.
 //
 // Open does not ask whether the table can be written to: see CheckWritable.
 func Open(ctx context.Context, store lake.Store, opts Options) (*Table, error) {
-	last, err := scan(ctx, store)
+	t := newTable(store, opts)
+	last, err := t.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	t := newTable(store, opts)
 	if err := t.forward(ctx); err != nil {
 		return nil, err
 	}
@@ -97,41 +108,6 @@ func Open(ctx context.Context, store lake.Store, opts Options) (*Table, error) {
 	}
 	t.opened = s.Txns
 	return t, nil
-}
-
-// scan lists the log and returns its latest version. It reports a log that cannot be replayed from version 0.
-func scan(ctx context.Context, store lake.Store) (last int64, err error) {
-	last = -1
-	checkpoint := int64(-1) // the latest one
-	resumes := int64(0)     // the version after the latest gap; 0 without a gap
-	for info, err := range store.List(ctx, logDir, "") {
-		if err != nil {
-			return 0, fmt.Errorf("table %s: list the log: %w", store.URL(), err)
-		}
-		if v, ok := checkpointVersion(info.Path); ok {
-			checkpoint = max(checkpoint, v)
-		}
-		if v, ok := commitVersion(info.Path); ok {
-			if v != last+1 {
-				resumes = v
-			}
-			last = v
-		}
-	}
-	switch {
-	case last < 0 && checkpoint < 0:
-		return 0, fmt.Errorf("table %s: %w", store.URL(), ErrNoTable)
-	case last < 0:
-		return 0, fmt.Errorf("table %s: the log has no commits, the state is in the checkpoint of version %d: %w",
-			store.URL(), checkpoint, ErrCheckpointNeeded)
-	case resumes == 0:
-		return last, nil
-	case checkpoint >= resumes-1:
-		return 0, fmt.Errorf("table %s: commits before version %d were cleaned up, the state is in the checkpoint of version %d: %w",
-			store.URL(), resumes, checkpoint, ErrCheckpointNeeded)
-	default:
-		return 0, fmt.Errorf("table %s: version %d is missing in the log, version %d is there: %w", store.URL(), resumes-1, resumes, ErrCorrupt)
-	}
 }
 
 // Snapshot returns the latest state that this Table has read or written. It does no I/O.
@@ -203,17 +179,26 @@ func (t *Table) publish() {
 // its log, and in one that was cleaned up behind us, the next version's name is free although the version was used.
 func (t *Table) verifyTail(ctx context.Context) error {
 	version := t.state.draft.Version
-	data, err := t.store.Get(ctx, commitPath(version))
+	data, err := t.store.Get(ctx, t.tailPath(version))
 	if errors.Is(err, fs.ErrNotExist) {
 		return t.wrap(fmt.Errorf("version %d is no longer in the log: %w", version, ErrOutdated))
 	}
 	if err != nil {
 		return t.wrap(fmt.Errorf("read version %d: %w", version, err))
 	}
-	if sha256.Sum256(data) != t.tail {
+	if bare := t.bare != nil && t.bare.version == version; !bare && sha256.Sum256(data) != t.tail {
 		return t.wrap(fmt.Errorf("version %d is not the one that was read before: %w", version, ErrOutdated))
 	}
 	return nil
+}
+
+// tailPath names the object that stands for the version: its commit, or the checkpoint that was found in its place. Such a
+// checkpoint may be written anew by others, with the same state.
+func (t *Table) tailPath(version int64) string {
+	if t.bare != nil && t.bare.version == version {
+		return t.bare.paths[0]
+	}
+	return commitPath(version)
 }
 
 // wrap adds the table to an error.
