@@ -190,11 +190,11 @@ func (b *bounds) floats() (least, most float64) {
 // library's footer has no field to say that a bound is not exact.
 const maxFooterBound = 1 << 10
 
-// footer makes the statistics of a column chunk. Bounds are left out where there is a NaN: readers disagree whether it is
+// footer makes the statistics of a column chunk, without the number of nulls, which the pages tell. Bounds are left out where there is a NaN: readers disagree whether it is
 // above everything.
 func (b *bounds) footer(l *leaf) format.Statistics {
-	s := format.Statistics{NullCount: b.nulls}
-	if !b.some || b.nan || max(len(b.minBytes), len(b.maxBytes)) > maxFooterBound {
+	var s format.Statistics
+	if !l.bounded || !b.some || b.nan || max(len(b.minBytes), len(b.maxBytes)) > maxFooterBound {
 		return s
 	}
 	switch l.physical {

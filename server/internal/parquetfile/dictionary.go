@@ -36,7 +36,7 @@ func (l *leaf) hasDictionary() bool {
 	case column.Bool, column.Int128:
 		return false
 	case column.Int64:
-		return l.field.Type.Kind == schema.Long
+		return l.typ.Kind == schema.Long
 	}
 	return true
 }

@@ -1,16 +1,19 @@
 // Package parquetfile is stage 5: takes the column chunks of one table, gives one Parquet file and its Delta statistics, and
 // reads files of a table back. It never touches a disk, a log or a clock: it writes to an io.Writer and reads an io.ReaderAt.
 //
-// [Write] lays out flat columns itself, with the kernels of parquet-go (levels, dictionary indexes, deltas, Thrift) under it,
+// [Write] lays out columns itself, with the kernels of parquet-go (levels, dictionary indexes, deltas, Thrift) under it,
 // because the library's own writer takes a 24-byte value per cell when the schema is known only at run time. The file:
 //
 //	physical type       BOOLEAN; INT32 for TINYINT, SMALLINT, INT, DATE, DECIMAL of up to 9 digits; INT64 for BIGINT,
 //	                    TIMESTAMP, TIMESTAMP_NTZ, DECIMAL of up to 18 digits; FIXED_LEN_BYTE_ARRAY for larger DECIMAL;
 //	                    FLOAT; DOUBLE; BYTE_ARRAY for STRING and BINARY
-//	repetition          OPTIONAL for nullable columns, REQUIRED for NOT NULL
-//	pages               version 1, with CRC, at most 65,536 rows or about 1 MiB before compression
+//	groups              STRUCT; LIST of three levels for ARRAY; MAP; value and metadata for VARIANT: see tree.go
+//	repetition          OPTIONAL for nullable columns, fields, elements and values, REQUIRED for NOT NULL
+//	pages               version 1, with CRC, at most 65,536 rows or about 1 MiB before compression; inside of other columns
+//	                    whole rows of about as many elements
 //	encoding            a dictionary where it is smaller, else DELTA_BINARY_PACKED for 64-bit integers, else PLAIN
-//	footer statistics   exact or absent; absent for a column chunk with a NaN or a bound of more than 1 KiB
+//	footer statistics   exact or absent; absent for a column chunk with a NaN or a bound of more than 1 KiB, and inside of
+//	                    arrays, maps and variants
 //
 // The statistics of the result are made from the chunks, not from the footer; see stats.go for their rules.
 //

@@ -3,6 +3,7 @@ package parquetfile
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 
 	"github.com/parquet-go/parquet-go/encoding/rle"
 
@@ -11,8 +12,6 @@ import (
 
 func appendPlain32(b []byte, x uint32) []byte { return binary.LittleEndian.AppendUint32(b, x) }
 func appendPlain64(b []byte, x uint64) []byte { return binary.LittleEndian.AppendUint64(b, x) }
-
-var definitionLevels = rle.Encoding{BitWidth: 1}
 
 // appendLevels adds the definition levels of an optional column's page, 1 for a value and 0 for a null, behind their length
 // as version 1 of data pages has it. levels and runs are scratch memory.
@@ -23,21 +22,31 @@ func (e *encoder) appendLevels(b []byte, page []span, rows, nulls int) ([]byte, 
 			level = 0
 		}
 		e.runs = append(binary.AppendUvarint(e.runs[:0], uint64(rows)<<1), level)
-	} else {
-		e.levels = e.levels[:0]
-		for _, s := range page {
-			for i := s.lo; i < s.hi; i++ {
-				level := byte(0)
-				if s.v != nil && s.v.IsValid(i) {
-					level = 1
-				}
-				e.levels = append(e.levels, level)
+		b = appendPlain32(b, uint32(len(e.runs)))
+		return append(b, e.runs...), nil
+	}
+	e.levels = e.levels[:0]
+	for _, s := range page {
+		for i := s.lo; i < s.hi; i++ {
+			level := byte(0)
+			if s.v != nil && s.v.IsValid(i) {
+				level = 1
 			}
+			e.levels = append(e.levels, level)
 		}
-		var err error
-		if e.runs, err = definitionLevels.EncodeLevels(e.runs[:0], e.levels); err != nil {
-			return b, err
-		}
+	}
+	return e.appendRuns(b, e.levels, 1)
+}
+
+// appendRuns adds levels up to most behind their length as version 1 of data pages has them; nothing where most is 0.
+func (e *encoder) appendRuns(b, levels []byte, most byte) ([]byte, error) {
+	if most == 0 {
+		return b, nil
+	}
+	var err error
+	encoding := rle.Encoding{BitWidth: bits.Len8(most)}
+	if e.runs, err = encoding.EncodeLevels(e.runs[:0], levels); err != nil {
+		return b, err
 	}
 	b = appendPlain32(b, uint32(len(e.runs)))
 	return append(b, e.runs...), nil

@@ -15,46 +15,59 @@ import (
 
 // leaf is one column as Parquet has it.
 type leaf struct {
-	field    *schema.Field
+	nodes    []*node // from the table's column to the leaf itself
+	typ      *schema.Type
+	path     string // for errors
 	layout   column.Layout
 	physical format.Type
 	size     int // bytes of a value in PLAIN encoding; 0 for Boolean and ByteArray
+
+	def, rep byte // the greatest levels
+	bounded  bool // the footer has its bounds
 }
 
-func (l *leaf) optional() bool { return l.field.Nullable }
+// flat reports whether the leaf is a column of the table: its values are the rows.
+func (l *leaf) flat() bool { return len(l.nodes) == 1 }
 
-// leavesOf gives a table's columns. It fails on a type that column does not hold.
-func leavesOf(table *schema.Struct) ([]leaf, error) {
-	if len(table.Fields) == 0 {
-		return nil, fmt.Errorf("the table has no columns")
-	}
-	leaves := make([]leaf, len(table.Fields))
-	for i := range leaves {
-		f := &table.Fields[i]
-		layout, ok := column.LayoutOf(&f.Type)
-		if !ok {
-			return nil, fmt.Errorf("column %s: type %s is not supported in files yet", f.Name, f.Type)
+func (l *leaf) optional() bool { return l.nodes[len(l.nodes)-1].nullable }
+
+// names are those of the groups above it in the file, from the outermost on, and its own.
+func (l *leaf) names() []string {
+	var names []string
+	for _, n := range l.nodes {
+		names = append(names, n.name)
+		switch n.typ.Kind {
+		case schema.Array:
+			names = append(names, "list")
+		case schema.Map:
+			names = append(names, "key_value")
 		}
-		l := leaf{field: f, layout: layout}
-		switch layout {
-		case column.Bool:
-			l.physical = format.Boolean
-		case column.Int32:
-			l.physical, l.size = format.Int32, 4
-		case column.Int64:
-			l.physical, l.size = format.Int64, 8
-		case column.Float32:
-			l.physical, l.size = format.Float, 4
-		case column.Float64:
-			l.physical, l.size = format.Double, 8
-		case column.Bytes:
-			l.physical = format.ByteArray
-		case column.Int128:
-			l.physical, l.size = decimalStorage(f.Type.Precision)
-		}
-		leaves[i] = l
 	}
-	return leaves, nil
+	return names
+}
+
+// newLeaf makes the leaf at the end of a path. Bounds of repeated leaves mean nothing to readers that skip rows, and those of a
+// variant's bytes nothing to anyone.
+func newLeaf(n *node, layout column.Layout, nodes []*node) leaf {
+	l := leaf{nodes: nodes, typ: n.typ, path: n.path, layout: layout, def: n.def, rep: n.rep}
+	l.bounded = l.rep == 0 && (l.flat() || nodes[len(nodes)-2].typ.Kind != schema.Variant)
+	switch layout {
+	case column.Bool:
+		l.physical = format.Boolean
+	case column.Int32:
+		l.physical, l.size = format.Int32, 4
+	case column.Int64:
+		l.physical, l.size = format.Int64, 8
+	case column.Float32:
+		l.physical, l.size = format.Float, 4
+	case column.Float64:
+		l.physical, l.size = format.Double, 8
+	case column.Bytes:
+		l.physical = format.ByteArray
+	case column.Int128:
+		l.physical, l.size = decimalStorage(n.typ.Precision)
+	}
+	return l
 }
 
 // decimalStorage is Spark's non-legacy layout: the smallest integer that holds the digits, else as few bytes as can hold them.
@@ -76,13 +89,10 @@ func decimalStorage(precision int) (format.Type, int) {
 // element is the column in the file's schema. Old readers know only the converted type, so it is set wherever one exists
 // that says the same; for a timestamp without a zone there is none.
 func (l *leaf) element() format.SchemaElement {
-	e := format.SchemaElement{Type: thrift.New(l.physical), RepetitionType: thrift.New(format.Required), Name: l.field.Name}
-	if l.optional() {
-		e.RepetitionType = thrift.New(format.Optional)
-	}
+	e := format.SchemaElement{Type: thrift.New(l.physical), RepetitionType: thrift.New(repetition(l.optional())), Name: l.nodes[len(l.nodes)-1].name}
 	logical := func(v format.LogicalTypeValue) { e.LogicalType.Value = v }
 	micros := format.TimeUnit{Value: &format.MicroSeconds{}}
-	switch t := &l.field.Type; t.Kind {
+	switch t := l.typ; t.Kind {
 	case schema.Byte:
 		logical(&format.IntType{BitWidth: 8, IsSigned: true})
 		e.ConvertedType = thrift.New(deprecated.Int8)
@@ -114,13 +124,10 @@ func (l *leaf) element() format.SchemaElement {
 
 // check reports a value that the column's type cannot hold. b are the bounds of the column's values.
 func (l *leaf) check(b *bounds) error {
-	if b.nulls > 0 && !l.optional() {
-		return fmt.Errorf("column %s is NOT NULL, %d of %d values are null", l.field.Name, b.nulls, b.rows)
-	}
 	if !b.some {
 		return nil
 	}
-	switch t := &l.field.Type; t.Kind {
+	switch t := l.typ; t.Kind {
 	case schema.Byte:
 		return l.checkInt(b, math.MinInt8, math.MaxInt8)
 	case schema.Short:
@@ -128,7 +135,7 @@ func (l *leaf) check(b *bounds) error {
 	case schema.Decimal:
 		limit := pow10(t.Precision)
 		if b.maxDec.Cmp(limit) >= 0 || b.minDec.Cmp(limit.Neg()) <= 0 {
-			return fmt.Errorf("column %s: a value from %s to %s is outside %s", l.field.Name,
+			return fmt.Errorf("column %s: a value from %s to %s is outside %s", l.path,
 				appendDecimal(nil, b.minDec, t.Scale), appendDecimal(nil, b.maxDec, t.Scale), t)
 		}
 	}
@@ -137,7 +144,7 @@ func (l *leaf) check(b *bounds) error {
 
 func (l *leaf) checkInt(b *bounds, least, most int64) error {
 	if b.minInt < least || b.maxInt > most {
-		return fmt.Errorf("column %s: a value from %d to %d is outside %s", l.field.Name, b.minInt, b.maxInt, l.field.Type)
+		return fmt.Errorf("column %s: a value from %d to %d is outside %s", l.path, b.minInt, b.maxInt, l.typ)
 	}
 	return nil
 }

@@ -30,7 +30,8 @@ type Options struct {
 	// RowGroupRows is the most rows of a row group, 0 for 1,048,576. A group ends earlier when its values take 128 MiB.
 	RowGroupRows int
 
-	// IndexedColumns is how many columns, from the first on, get Delta statistics: 0 for 32, negative for all.
+	// IndexedColumns is how many columns, from the first on, get Delta statistics: 0 for 32, negative for all. The fields of a
+	// struct count, not the struct.
 	IndexedColumns int
 
 	// CreatedBy names the writer in the footer, in the form "name version 1.2.3".

@@ -7,7 +7,6 @@ import (
 	"io"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/zerobus-go/zerobus/schema"
 	"github.com/zerobus-go/zerobus/server/internal/column"
@@ -17,14 +16,15 @@ import (
 const chunkRows = 1 << 10
 
 // ReadChunks reads the file's first limit rows, or all with a negative limit, in order and in chunks of up to 1,024 rows with
-// all columns of the table. Columns are found by name; what the file does not have is null. A column whose physical type is
-// not the one that Write gives it is an error, except that decimals may have any of Parquet's forms. The chunk is the
-// callback's to read until it returns. An error of the callback ends the reading and is returned as it is.
+// all columns of the table. Columns and fields are found by name; what the file does not have is null. A column whose physical
+// type is not the one that Write gives it is an error, except that decimals may have any of Parquet's forms. Lists and maps may have
+// the older forms that the format knows; variants must not be shredded. The chunk is the callback's to read until it returns. An
+// error of the callback ends the reading and is returned as it is.
 //
 // The file is trusted to be one that a writer of the table made: damage is found by checksums and is an error, but a file
 // that is forged can make the library take much memory.
 func ReadChunks(r io.ReaderAt, size int64, table *schema.Struct, limit int, chunk func(*column.Chunk) error) error {
-	leaves, err := leavesOf(table)
+	t, err := treeOf(table)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func ReadChunks(r io.ReaderAt, size int64, table *schema.Struct, limit int, chun
 	if err != nil {
 		return err
 	}
-	sources, err := sourcesOf(f, leaves)
+	sources, err := sourcesOf(f, t)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func ReadChunks(r io.ReaderAt, size int64, table *schema.Struct, limit int, chun
 		if limit == 0 {
 			break
 		}
-		n, err := readRowGroup(g, leaves, sources, c, limit, chunk)
+		n, err := readRowGroup(g, sources, c, limit, chunk)
 		if err != nil {
 			return err
 		}
@@ -80,37 +80,21 @@ func asError(err *error) {
 	}
 }
 
-// sourcesOf finds the column of the file, by index, for every leaf; -1 where there is none.
-func sourcesOf(f *parquet.File, leaves []leaf) ([]int, error) {
-	sources := make([]int, len(leaves))
-	for i := range leaves {
-		l := &leaves[i]
-		c := f.Root().Column(l.field.Name)
-		if c == nil {
-			sources[i] = -1
-			continue
+// sourcesOf finds the table's columns in a file; nil where there is none.
+func sourcesOf(f *parquet.File, t *tree) (sources []*source, err error) {
+	defer asError(&err)
+	sources = make([]*source, len(t.columns))
+	for i, n := range t.columns {
+		if sources[i], err = t.sourceOf(f, n); err != nil {
+			return nil, err
 		}
-		if !c.Leaf() || c.Repeated() {
-			return nil, fmt.Errorf("column %s is nested in the file, expected %s", l.field.Name, l.field.Type)
-		}
-		kind := format.Type(c.Type().Kind())
-		decimal := l.layout == column.Int128 && (kind == format.Int32 || kind == format.Int64 || kind == format.ByteArray || kind == format.FixedLenByteArray)
-		if kind != l.physical && !decimal {
-			return nil, fmt.Errorf("column %s is stored as %s, expected %s for %s", l.field.Name, kind, l.physical, l.field.Type)
-		}
-		sources[i] = c.Index()
 	}
 	return sources, nil
 }
 
 // readRowGroup gives the group's rows to chunk, by way of c, and their number.
-func readRowGroup(g parquet.RowGroup, leaves []leaf, sources []int, c *column.Chunk, limit int, chunk func(*column.Chunk) error) (int, error) {
-	r := rowReader{leaves: leaves, targets: map[int]int{}, buf: make([]parquet.Row, chunkRows), nullable: make([]bool, len(leaves))}
-	for i, source := range sources {
-		if source >= 0 {
-			r.targets[source] = i
-		}
-	}
+func readRowGroup(g parquet.RowGroup, sources []*source, c *column.Chunk, limit int, chunk func(*column.Chunk) error) (int, error) {
+	r := newRowReader(len(g.ColumnChunks()), sources)
 	r.rows = g.Rows()
 	defer r.rows.Close()
 	n := 0
@@ -136,10 +120,26 @@ func readRowGroup(g parquet.RowGroup, leaves []leaf, sources []int, c *column.Ch
 // rowReader turns rows of a file into rows of a chunk.
 type rowReader struct {
 	rows     parquet.Rows
-	leaves   []leaf
-	targets  map[int]int // the table's column for a column of the file
+	flat     []*source // by the file's columns; nil: it is of no flat column
+	nested   []*source
+	cells    cells // of the current row
 	buf      []parquet.Row
 	nullable []bool // all false: a reader takes what the file has
+}
+
+// newRowReader makes a reader of rows of a file of so many columns.
+func newRowReader(files int, sources []*source) *rowReader {
+	r := &rowReader{flat: make([]*source, files), cells: make(cells, files), buf: make([]parquet.Row, chunkRows), nullable: make([]bool, len(sources))}
+	for _, s := range sources {
+		switch {
+		case s == nil:
+		case s.leaf != nil:
+			r.flat[s.files[0]] = s
+		default:
+			r.nested = append(r.nested, s)
+		}
+	}
+	return r
 }
 
 // read puts the next rows, up to n, into the emptied chunk; none at the end.
@@ -151,14 +151,42 @@ func (r *rowReader) read(c *column.Chunk, n int) (err error) {
 		return err
 	}
 	for _, row := range r.buf[:got] {
-		for _, v := range row {
-			if i, ok := r.targets[v.Column()]; ok {
-				if err := appendValue(&c.Cols[i], &r.leaves[i], v); err != nil {
-					return err
-				}
-			}
+		if err := r.row(c, row); err != nil {
+			return err
 		}
 		c.EndRow(r.nullable)
+	}
+	return nil
+}
+
+// row adds the values of a row, which come column after column, to those of the chunk that the file has.
+func (r *rowReader) row(c *column.Chunk, row parquet.Row) error {
+	clear(r.cells)
+	for i := 0; i < len(row); {
+		file := row[i].Column()
+		if s := r.flat[file]; s != nil {
+			if err := appendValue(&c.Cols[s.node.kid], s.leaf, row[i]); err != nil {
+				return err
+			}
+			if i++; i < len(row) && row[i].Column() == file {
+				return fmt.Errorf("the file is damaged: column %s has values behind the end of a row", s.node.path)
+			}
+			continue
+		}
+		first := i
+		for i++; i < len(row) && row[i].Column() == file; i++ {
+		}
+		r.cells[file] = row[first:i]
+	}
+	for _, s := range r.nested {
+		if err := r.cells.move(s, &c.Cols[s.node.kid]); err != nil {
+			return err
+		}
+		for _, file := range s.files {
+			if len(r.cells[file]) > 0 {
+				return fmt.Errorf("the file is damaged: column %s has values behind the end of a row", s.node.path)
+			}
+		}
 	}
 	return nil
 }
@@ -191,7 +219,7 @@ func appendValue(v *column.Vector, l *leaf, x parquet.Value) error {
 		default:
 			p := x.ByteArray()
 			if len(p) > 16 {
-				return fmt.Errorf("column %s: a decimal of %d bytes, more than 16", l.field.Name, len(p))
+				return fmt.Errorf("column %s: a decimal of %d bytes, more than 16", l.path, len(p))
 			}
 			d = fromBigEndian(p)
 		}

@@ -2,8 +2,9 @@ package parquetfile
 
 import "github.com/zerobus-go/zerobus/server/internal/column"
 
-// span is a run of rows of one column, never empty: rows lo to hi of a vector, or hi-lo nulls where v is nil. It is nil for
-// a chunk that is older than the column and for a column of nulls only, which has no slices to look into.
+// span is a run of values of one column: those from lo to hi of a vector, or hi-lo nulls where v is nil. It is nil for a chunk
+// that is older than the column and for a column of nulls only, which has no slices to look into. Lists of spans have no empty
+// ones.
 type span struct {
 	v      *column.Vector
 	lo, hi int
@@ -24,6 +25,15 @@ func (s span) nulls() int {
 		}
 	}
 	return n
+}
+
+// countSpans counts the values and the nulls among them.
+func countSpans(spans []span) (values, nulls int) {
+	for _, s := range spans {
+		values += s.hi - s.lo
+		nulls += s.nulls()
+	}
+	return values, nulls
 }
 
 // slab is a run of rows of one chunk.
@@ -58,15 +68,51 @@ func rowGroups(chunks []*column.Chunk, maxRows, maxBytes int) [][]slab {
 	return groups
 }
 
-// spansOf is column i of a row group, in spans' memory.
-func spansOf(spans []span, group []slab, i int) []span {
-	spans = spans[:0]
-	for _, s := range group {
-		var v *column.Vector
-		if i < len(s.c.Cols) && !s.c.Cols[i].AllNull() {
-			v = &s.c.Cols[i]
+// of is a column's rows of the slab.
+func (s slab) of(n *node) span {
+	if n.kid < len(s.c.Cols) && !s.c.Cols[n.kid].AllNull() {
+		return span{&s.c.Cols[n.kid], s.lo, s.hi}
+	}
+	return span{nil, s.lo, s.hi}
+}
+
+// inside is what kid k has of a span of n: the same values of a struct, the elements of lists and maps. It may be empty.
+func (s span) inside(n *node, k int) span {
+	lo, hi := s.lo, s.hi
+	if n.list() {
+		if s.v == nil || lo == hi {
+			return span{}
 		}
-		spans = append(spans, span{v, s.lo, s.hi})
+		lo, hi = int(s.v.Offsets[lo]), int(s.v.Offsets[hi])
+	}
+	if s.v == nil || k >= len(s.v.Kids) || s.v.Kids[k].AllNull() {
+		return span{nil, lo, hi}
+	}
+	return span{&s.v.Kids[k], lo, hi}
+}
+
+// within is what kid k of n has of spans of n.
+func within(spans []span, n, k *node) []span {
+	below := make([]span, 0, len(spans))
+	for _, s := range spans {
+		if s = s.inside(n, k.kid); s.lo < s.hi {
+			below = append(below, s)
+		}
+	}
+	return below
+}
+
+// spansOf is what the leaf at the end of a path has of a row group, in spans' memory.
+func spansOf(spans []span, group []slab, path []*node) []span {
+	spans = spans[:0]
+	for _, g := range group {
+		s := g.of(path[0])
+		for i, n := range path[1:] {
+			s = s.inside(path[i], n.kid)
+		}
+		if s.lo < s.hi {
+			spans = append(spans, s)
+		}
 	}
 	return spans
 }

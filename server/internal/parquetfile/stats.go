@@ -26,42 +26,80 @@ import (
 //	DATE           2006-01-02
 //	TIMESTAMP      2006-01-02T15:04:05.000Z, the minimum rounded down and the maximum up to milliseconds; NTZ without the Z
 //	years          outside 0001 to 9999: the column has no bounds
-//	BOOLEAN, BINARY and columns with nulls only have no bounds
-func deltaStats(rows int64, leaves []leaf, all []bounds) string {
-	b := append([]byte(`{"numRecords":`), strconv.FormatInt(rows, 10)...)
-	b = append(b, `,"minValues":`...)
-	b = appendBounds(b, leaves, all, false)
-	b = append(b, `,"maxValues":`...)
-	b = appendBounds(b, leaves, all, true)
-	b = append(b, `,"nullCount":{`...)
-	for i := range leaves {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(appendJSONString(b, leaves[i].field.Name), ':')
-		b = strconv.AppendInt(b, all[i].nulls, 10)
+//	STRUCT         an object of its fields, which are null where the struct is
+//	BOOLEAN, BINARY, ARRAY, MAP, VARIANT and columns with nulls only have no bounds
+//
+// It has the first columns only, in depth: a struct counts as its fields, an array, map or variant as one column.
+func (x *totals) delta(t *tree, rows int64, indexed int) string {
+	if indexed < 0 {
+		indexed = t.wholes
 	}
-	return string(append(b, "}}"...))
+	bound := func(upper bool) func([]byte, *node) ([]byte, bool) {
+		return func(b []byte, n *node) ([]byte, bool) {
+			if n.leaf < 0 || n.whole >= indexed {
+				return b, false
+			}
+			return appendBound(b, &t.leaves[n.leaf], &x.bounds[n.leaf], upper)
+		}
+	}
+	b := append([]byte(`{"numRecords":`), strconv.FormatInt(rows, 10)...)
+	b, _ = appendObject(append(b, `,"minValues":`...), t.columns, bound(false))
+	b, _ = appendObject(append(b, `,"maxValues":`...), t.columns, bound(true))
+	b, _ = appendObject(append(b, `,"nullCount":`...), t.columns, func(b []byte, n *node) ([]byte, bool) {
+		nulls := x.nulls[n.whole]
+		if n.leaf >= 0 {
+			nulls = x.bounds[n.leaf].nulls
+		}
+		return strconv.AppendInt(b, nulls, 10), n.whole < indexed
+	})
+	return string(append(b, '}'))
 }
 
-// appendBounds adds the object of all minima, or with upper of all maxima.
-func appendBounds(b []byte, leaves []leaf, all []bounds, upper bool) []byte {
+// totals are what the statistics are made of.
+type totals struct {
+	bounds []bounds // of every leaf
+	nulls  []int64  // by number, of arrays, maps and variants
+}
+
+// countNulls adds the nulls of an array, map or variant, or of those inside of a struct.
+func (x *totals) countNulls(n *node, spans []span) {
+	switch {
+	case n.leaf >= 0:
+		return
+	case n.whole >= 0:
+		_, nulls := countSpans(spans)
+		x.nulls[n.whole] += int64(nulls)
+		return
+	}
+	for _, k := range n.kids {
+		x.countNulls(k, within(spans, n, k))
+	}
+}
+
+// appendObject adds an object with what value gives for nodes that are no structs, by their names, and such objects for structs.
+// False: it is empty.
+func appendObject(b []byte, nodes []*node, value func([]byte, *node) ([]byte, bool)) ([]byte, bool) {
 	b = append(b, '{')
-	empty := true
-	for i := range leaves {
+	some := false
+	for _, n := range nodes {
 		before := len(b)
-		if !empty {
+		if some {
 			b = append(b, ',')
 		}
-		b = append(appendJSONString(b, leaves[i].field.Name), ':')
-		with, ok := appendBound(b, &leaves[i], &all[i], upper)
+		b = append(appendJSONString(b, n.name), ':')
+		var ok bool
+		if n.typ.Kind == schema.StructKind {
+			b, ok = appendObject(b, n.kids, value)
+		} else {
+			b, ok = value(b, n)
+		}
 		if !ok {
 			b = b[:before]
 			continue
 		}
-		b, empty = with, false
+		some = true
 	}
-	return append(b, '}')
+	return append(b, '}'), some
 }
 
 // appendBound adds one minimum or maximum. False: the column has none.
@@ -69,7 +107,7 @@ func appendBound(b []byte, l *leaf, x *bounds, upper bool) ([]byte, bool) {
 	if !x.some {
 		return b, false
 	}
-	t := &l.field.Type
+	t := l.typ
 	switch t.Kind {
 	case schema.Byte, schema.Short, schema.Integer, schema.Long:
 		return strconv.AppendInt(b, pick(x.minInt, x.maxInt, upper), 10), true

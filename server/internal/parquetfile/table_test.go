@@ -215,7 +215,7 @@ func chunkOf(t testing.TB, table *schema.Struct, values ...any) *column.Chunk {
 }
 
 // joined is all rows in one chunk with all columns: what a file of the chunks must read as.
-func joined(t testing.TB, table *schema.Struct, chunks ...*column.Chunk) *column.Chunk {
+func joined(t rapid.TB, table *schema.Struct, chunks ...*column.Chunk) *column.Chunk {
 	t.Helper()
 	all, err := column.NewChunk(table)
 	if err != nil {
@@ -228,7 +228,7 @@ func joined(t testing.TB, table *schema.Struct, chunks ...*column.Chunk) *column
 }
 
 // write fails the test if Write does or if the result does not say the file's length and rows.
-func write(t testing.TB, table *schema.Struct, o Options, chunks ...*column.Chunk) ([]byte, Result) {
+func write(t rapid.TB, table *schema.Struct, o Options, chunks ...*column.Chunk) ([]byte, Result) {
 	t.Helper()
 	var b bytes.Buffer
 	r, err := Write(&b, table, chunks, o)
@@ -245,7 +245,7 @@ func write(t testing.TB, table *schema.Struct, o Options, chunks ...*column.Chun
 	return b.Bytes(), r
 }
 
-func readAll(t testing.TB, table *schema.Struct, file []byte) *column.Chunk {
+func readAll(t rapid.TB, table *schema.Struct, file []byte) *column.Chunk {
 	t.Helper()
 	all, err := column.NewChunk(table)
 	if err != nil {
@@ -262,7 +262,7 @@ func readAll(t testing.TB, table *schema.Struct, file []byte) *column.Chunk {
 }
 
 // equal compares bit by bit: NaN equals itself, -0.0 is not 0.0. The byte form holds everything that counts.
-func equal(t testing.TB, table *schema.Struct, want, got *column.Chunk) {
+func equal(t rapid.TB, table *schema.Struct, want, got *column.Chunk) {
 	t.Helper()
 	if bytes.Equal(want.AppendBinary(nil), got.AppendBinary(nil)) {
 		return

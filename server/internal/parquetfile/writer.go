@@ -30,7 +30,7 @@ func Write(w io.Writer, table *schema.Struct, chunks []*column.Chunk, o Options)
 	if err != nil {
 		return Result{}, err
 	}
-	leaves, err := leavesOf(table)
+	t, err := treeOf(table)
 	if err != nil {
 		return Result{}, err
 	}
@@ -48,13 +48,13 @@ func Write(w io.Writer, table *schema.Struct, chunks []*column.Chunk, o Options)
 	}
 
 	e := &encoder{w: w, codec: codecs[o.Compression], dict: dictionary{seed: maphash.MakeSeed(), factor: rand.Uint64() | 1}}
-	total := make([]bounds, len(leaves))
+	total := totals{bounds: make([]bounds, len(t.leaves)), nulls: make([]int64, t.wholes)}
 	meta := format.FileMetaData{Version: 1, CreatedBy: o.CreatedBy}
 	if err := e.write([]byte(magic)); err != nil {
 		return Result{}, err
 	}
 	for _, g := range groups {
-		rg, err := e.rowGroup(leaves, g, total)
+		rg, err := e.rowGroup(t, g, &total)
 		if err != nil {
 			return Result{}, err
 		}
@@ -62,14 +62,10 @@ func Write(w io.Writer, table *schema.Struct, chunks []*column.Chunk, o Options)
 		meta.RowGroups = append(meta.RowGroups, rg)
 		meta.NumRows += rg.NumRows
 	}
-	if err := e.footer(leaves, &meta); err != nil {
+	if err := e.footer(t, &meta); err != nil {
 		return Result{}, err
 	}
-	n := len(leaves)
-	if o.IndexedColumns >= 0 {
-		n = min(n, o.IndexedColumns)
-	}
-	return Result{Rows: meta.NumRows, Bytes: e.offset, Stats: deltaStats(meta.NumRows, leaves[:n], total[:n])}, nil
+	return Result{Rows: meta.NumRows, Bytes: e.offset, Stats: total.delta(t, meta.NumRows, o.IndexedColumns)}, nil
 }
 
 // encoder writes one file from front to back. Its buffers serve page after page.
@@ -79,6 +75,8 @@ type encoder struct {
 	codec  compress.Codec
 
 	spans, rest, page, dictPage []span
+	slabs, restSlabs            []slab // of leaves that are nested
+	nested                      levels
 
 	int32s     []int32
 	int64s     []int64
@@ -104,14 +102,21 @@ func (e *encoder) copySpans(spans []span) []span {
 	return e.rest
 }
 
-func (e *encoder) rowGroup(leaves []leaf, g []slab, total []bounds) (format.RowGroup, error) {
-	rg := format.RowGroup{Columns: make([]format.ColumnChunk, len(leaves)), FileOffset: e.offset}
+func (e *encoder) rowGroup(t *tree, g []slab, total *totals) (format.RowGroup, error) {
+	rg := format.RowGroup{Columns: make([]format.ColumnChunk, len(t.leaves)), FileOffset: e.offset}
 	for _, s := range g {
 		rg.NumRows += int64(s.hi - s.lo)
 	}
-	for i := range leaves {
-		l := &leaves[i]
-		e.spans = spansOf(e.spans, g, i)
+	for _, n := range t.columns {
+		e.spans = spansOf(e.spans, g, []*node{n})
+		if err := n.checkNulls(e.spans, 0); err != nil {
+			return rg, err
+		}
+		total.countNulls(n, e.spans)
+	}
+	for i := range t.leaves {
+		l := &t.leaves[i]
+		e.spans = spansOf(e.spans, g, l.nodes)
 		var b bounds
 		for _, s := range e.spans {
 			b.add(l.layout, s)
@@ -119,10 +124,10 @@ func (e *encoder) rowGroup(leaves []leaf, g []slab, total []bounds) (format.RowG
 		if err := l.check(&b); err != nil {
 			return rg, err
 		}
-		total[i].merge(&b)
-		meta, err := e.columnChunk(l, e.spans, &b)
+		total.bounds[i].merge(&b)
+		meta, err := e.columnChunk(l, g, e.spans, &b)
 		if err != nil {
-			return rg, fmt.Errorf("column %s: %w", l.field.Name, err)
+			return rg, fmt.Errorf("column %s: %w", l.path, err)
 		}
 		rg.Columns[i].MetaData = meta
 		rg.TotalByteSize += meta.TotalUncompressedSize
@@ -131,10 +136,10 @@ func (e *encoder) rowGroup(leaves []leaf, g []slab, total []bounds) (format.RowG
 	return rg, nil
 }
 
-func (e *encoder) columnChunk(l *leaf, spans []span, b *bounds) (format.ColumnMetaData, error) {
+// columnChunk writes the values of a leaf in the rows of a group. spans are the values, b what there is to know of them.
+func (e *encoder) columnChunk(l *leaf, g []slab, spans []span, b *bounds) (format.ColumnMetaData, error) {
 	m := format.ColumnMetaData{
-		Type: l.physical, PathInSchema: []string{l.field.Name}, Codec: e.codec.CompressionCodec(),
-		NumValues: b.rows, Statistics: b.footer(l),
+		Type: l.physical, PathInSchema: l.names(), Codec: e.codec.CompressionCodec(), Statistics: b.footer(l),
 	}
 	encoding := format.Plain
 	switch {
@@ -144,7 +149,7 @@ func (e *encoder) columnChunk(l *leaf, spans []span, b *bounds) (format.ColumnMe
 	case l.layout == column.Int64:
 		encoding = format.DeltaBinaryPacked
 	}
-	if l.optional() {
+	if l.def > 0 {
 		m.Encoding = append(m.Encoding, format.RLE)
 	}
 	if encoding == format.RLEDictionary {
@@ -154,19 +159,34 @@ func (e *encoder) columnChunk(l *leaf, spans []span, b *bounds) (format.ColumnMe
 		}
 	}
 	m.DataPageOffset = e.offset
+	var err error
+	if l.flat() {
+		err = e.flatPages(l, spans, encoding, &m)
+	} else {
+		err = e.nestedPages(l, g, encoding, &m)
+	}
+	return m, err
+}
+
+// flatPages writes the pages of a column of the table.
+func (e *encoder) flatPages(l *leaf, spans []span, encoding format.Encoding, m *format.ColumnMetaData) error {
 	indices := e.dict.indices
 	rest := e.copySpans(spans)
 	for len(rest) > 0 {
 		e.page, rest = nextPage(e.page, rest)
-		n, err := e.dataPage(l, e.page, encoding, indices, &m)
-		if err != nil {
-			return m, err
+		rows, nulls := countSpans(e.page)
+		e.body = e.body[:0]
+		if l.optional() {
+			var err error
+			if e.body, err = e.appendLevels(e.body, e.page, rows, nulls); err != nil {
+				return err
+			}
 		}
-		if encoding == format.RLEDictionary {
-			indices = indices[n:]
+		if err := e.dataPage(l, e.page, rows, rows-nulls, encoding, &indices, m); err != nil {
+			return err
 		}
 	}
-	return m, nil
+	return nil
 }
 
 func (e *encoder) dictionaryPage(l *leaf, m *format.ColumnMetaData) error {
@@ -176,34 +196,24 @@ func (e *encoder) dictionaryPage(l *leaf, m *format.ColumnMetaData) error {
 	return e.emit(&h, format.Plain, m)
 }
 
-// dataPage writes a page and gives the number of its values that are not null.
-func (e *encoder) dataPage(l *leaf, page []span, encoding format.Encoding, indices []int32, m *format.ColumnMetaData) (int, error) {
-	rows, nulls := 0, 0
-	for _, s := range page {
-		rows += s.hi - s.lo
-		nulls += s.nulls()
-	}
-	n := rows - nulls
-	e.body = e.body[:0]
-	var err error
-	if l.optional() {
-		if e.body, err = e.appendLevels(e.body, page, rows, nulls); err != nil {
-			return 0, err
-		}
-	}
+// dataPage writes a page whose levels are in e.body. It has so many levels and n values that are not null, the first n of indices
+// where there is a dictionary.
+func (e *encoder) dataPage(l *leaf, page []span, levels, n int, encoding format.Encoding, indices *[]int32, m *format.ColumnMetaData) error {
 	if n == 0 && encoding == format.DeltaBinaryPacked {
 		encoding = format.Plain // an empty sequence of deltas is a corner that readers differ on
 	}
+	var err error
 	switch encoding {
 	case format.RLEDictionary:
-		if e.values, err = new(rle.DictionaryEncoding).EncodeInt32(e.values[:0], indices[:n]); err != nil {
-			return 0, err
+		if e.values, err = new(rle.DictionaryEncoding).EncodeInt32(e.values[:0], (*indices)[:n]); err != nil {
+			return err
 		}
+		*indices = (*indices)[n:]
 		e.body = append(e.body, e.values...)
 	case format.DeltaBinaryPacked:
 		values := gather(&e.int64s, page, func(v *column.Vector) []int64 { return v.I64 })
 		if e.values, err = new(delta.BinaryPackedEncoding).EncodeInt64(e.values[:0], values); err != nil {
-			return 0, err
+			return err
 		}
 		e.body = append(e.body, e.values...)
 	default:
@@ -211,10 +221,12 @@ func (e *encoder) dataPage(l *leaf, page []span, encoding format.Encoding, indic
 	}
 	h := format.PageHeader{Type: format.DataPage}
 	h.DataPageHeader = thrift.New(format.DataPageHeader{
-		NumValues: int32(rows), Encoding: encoding, DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE,
-		Statistics: format.Statistics{NullCount: int64(nulls)},
+		NumValues: int32(levels), Encoding: encoding, DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE,
+		Statistics: format.Statistics{NullCount: int64(levels - n)},
 	})
-	return n, e.emit(&h, encoding, m)
+	m.NumValues += int64(levels)
+	m.Statistics.NullCount += int64(levels - n)
+	return e.emit(&h, encoding, m)
 }
 
 // emit compresses the body and writes the page. It counts the page in m.
@@ -254,11 +266,13 @@ func (e *encoder) emit(h *format.PageHeader, encoding format.Encoding, m *format
 	return nil
 }
 
-func (e *encoder) footer(leaves []leaf, meta *format.FileMetaData) error {
-	root := format.SchemaElement{Name: "schema", NumChildren: thrift.New(int32(len(leaves)))}
+func (e *encoder) footer(t *tree, meta *format.FileMetaData) error {
+	root := format.SchemaElement{Name: "schema", NumChildren: thrift.New(int32(len(t.columns)))}
 	meta.Schema = append(meta.Schema, root)
-	for i := range leaves {
-		meta.Schema = append(meta.Schema, leaves[i].element())
+	for _, n := range t.columns {
+		meta.Schema = t.appendElements(meta.Schema, n)
+	}
+	for range t.leaves {
 		meta.ColumnOrders = append(meta.ColumnOrders, format.ColumnOrder{Value: &format.TypeDefinedOrder{}})
 	}
 	b, err := thrift.Marshal(new(thrift.CompactProtocol), meta)

@@ -49,7 +49,7 @@ func checkFooter(t *rapid.T, file []byte, table *schema.Struct, want *column.Chu
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaves, err := leavesOf(table)
+	tr, err := treeOf(table)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func checkFooter(t *rapid.T, file []byte, table *schema.Struct, want *column.Chu
 			t.Fatalf("row group %d has %d rows, the limit is %d", gi, g.NumRows, groupRows)
 		}
 		for i, c := range g.Columns {
-			l, typ := &leaves[i], f.Root().Columns()[i].Type()
+			l, typ := &tr.leaves[i], f.Root().Columns()[i].Type()
 			compare := typ.Compare
 			if l.physical == format.FixedLenByteArray { // the library orders bytes; the format demands the order of the numbers
 				compare = func(a, b parquet.Value) int {
@@ -127,7 +127,7 @@ func parquetValue(l *leaf, v *column.Vector, i int) parquet.Value {
 		return parquet.ByteArrayValue(v.BytesAt(i))
 	}
 	n := bigOf(int128(v.Dec[i]))
-	switch p := l.field.Type.Precision; {
+	switch p := l.typ.Precision; {
 	case p <= 9:
 		return parquet.Int32Value(int32(n.Int64()))
 	case p <= 18:
@@ -356,6 +356,7 @@ func TestWrite_Refuses(t *testing.T) {
 	notNull.Fields[0].Nullable = false
 	wider := &schema.Struct{Fields: append(append([]schema.Field{}, one("int").Fields...), schema.Field{Name: "d", Type: schema.Type{Kind: schema.Long}})}
 	max38 := pow10(38)
+	void := &schema.Struct{Fields: []schema.Field{{Name: "c", Type: schema.Type{Kind: schema.Array, Elem: &schema.Type{}}}}}
 	for name, test := range map[string]struct {
 		table  *schema.Struct
 		chunk  *column.Chunk
@@ -367,7 +368,7 @@ func TestWrite_Refuses(t *testing.T) {
 		"missing NOT NULL":     {wider, chunkOf(t, one("int"), 1), Options{}, "column d is NOT NULL"},
 		"too many columns":     {one("int"), joined(t, wider), Options{}, "2 columns"},
 		"other layout":         {one("string"), chunkOf(t, one("int"), 1), Options{}, "column c has type string"},
-		"nested type":          {one("array<int>"), &column.Chunk{}, Options{}, "array<int> is not supported"},
+		"unknown type":         {void, &column.Chunk{}, Options{}, "cannot be stored"},
 		"no columns":           {&schema.Struct{}, &column.Chunk{Rows: 1}, Options{}, "no columns"},
 		"TINYINT above":        {one("tinyint"), chunkOf(t, one("tinyint"), 1, 128), Options{}, "outside tinyint"},
 		"TINYINT below":        {one("tinyint"), chunkOf(t, one("tinyint"), -129), Options{}, "outside tinyint"},
