@@ -80,27 +80,16 @@ func ParseCreateTable(sql string) (*CreateTable, error) {
 	if err := s.Err(); err != nil {
 		return nil, err
 	}
-	for {
-		if len(c.Name) == 3 {
-			return nil, sqltext.Errorf(s.Peek(), "the table's name has more than three parts; expected catalog.schema.table")
-		}
-		part, err := s.Name("a table name")
-		if err != nil {
-			return nil, err
-		}
-		c.Name = append(c.Name, part)
-		if !s.Accept(".") {
-			break
-		}
+	var err error
+	if c.Name, err = parseTableName(s); err != nil {
+		return nil, err
 	}
 	if err := s.Expect("("); err != nil {
 		return nil, err
 	}
-	fields, err := parseFields(s, ")", 0)
-	if err != nil {
+	if c.Columns.Fields, err = parseFields(s, ")", 0); err != nil {
 		return nil, err
 	}
-	c.Columns.Fields = fields
 	if err := parseTableClauses(s, c); err != nil {
 		return nil, err
 	}
@@ -109,6 +98,9 @@ func ParseCreateTable(sql string) (*CreateTable, error) {
 		return nil, err
 	}
 	if err := c.Columns.Validate(); err != nil {
+		return nil, err
+	}
+	if err := c.Columns.ValidatePartitionBy(c.PartitionBy); err != nil {
 		return nil, err
 	}
 	return c, nil

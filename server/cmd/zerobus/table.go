@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/zerobus-go/zerobus/server/internal/admin"
@@ -99,6 +100,7 @@ func printDetail(w io.Writer, t admin.TableDetail) {
 		{"created", when(t.Created)},
 		{"location", t.Location},
 		{"protocol", t.Protocol},
+		{"partitioned", strings.Join(t.PartitionBy, ", ")},
 		{"version", fmt.Sprint(t.Version)},
 		{"last commit", when(t.LastCommit)},
 		{"files", count(t.Files)},

@@ -82,6 +82,8 @@ type TableDetail struct {
 	Properties map[string]string `json:"properties,omitempty"`
 	Protocol   string            `json:"protocol"` // reader and writer version, and features
 	Schema     []Column          `json:"schema"`
+
+	PartitionBy []string `json:"partition_columns,omitempty"` // in order
 }
 
 // Column is one column.

@@ -2,10 +2,8 @@ package admin
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -133,6 +131,9 @@ func (l *Local) summary(ctx context.Context, info catalog.Table) (TableSummary, 
 		if json.Unmarshal([]byte(f.Stats), &stats) == nil {
 			s.Rows += stats.NumRecords
 		}
+		if f.DeletionVector != nil {
+			s.Rows -= f.DeletionVector.Cardinality
+		}
 	}
 	var sch schema.Struct
 	if err := json.Unmarshal([]byte(snap.Metadata.SchemaString), &sch); err != nil {
@@ -175,6 +176,7 @@ func (l *Local) Describe(ctx context.Context, name string) (TableDetail, error) 
 	out := TableDetail{
 		TableSummary: s, ID: info.ID.String(), Comment: info.Comment, Owner: info.Owner, Created: info.Created,
 		Properties: snap.Metadata.Configuration, Protocol: protocolText(snap.Protocol), Schema: make([]Column, len(sch.Fields)),
+		PartitionBy: snap.Metadata.PartitionColumns,
 	}
 	for i := range sch.Fields {
 		f := &sch.Fields[i]
@@ -209,7 +211,7 @@ func (l *Local) Head(ctx context.Context, name string, limit int) (Rows, error) 
 		_ = l.flush(soon, info.ID)
 		cancel()
 	}
-	sch, err := l.tables.Schema(ctx, info)
+	sch, _, err := l.tables.Schema(ctx, info)
 	if err != nil {
 		return Rows{}, err
 	}
@@ -229,27 +231,6 @@ func (l *Local) Head(ctx context.Context, name string, limit int) (Rows, error) 
 		return nil
 	})
 	return out, err
-}
-
-// text is a value as people read it.
-func text(t *schema.Type, v any) string {
-	switch x := v.(type) {
-	case string:
-		return x
-	case []byte:
-		return base64.StdEncoding.EncodeToString(x)
-	case float32:
-		return strconv.FormatFloat(float64(x), 'g', -1, 32)
-	case time.Time:
-		switch t.Kind {
-		case schema.Date:
-			return x.Format("2006-01-02")
-		case schema.TimestampNTZ:
-			return x.Format("2006-01-02 15:04:05.999999")
-		}
-		return x.Format("2006-01-02T15:04:05.999999Z")
-	}
-	return fmt.Sprint(v)
 }
 
 // History implements API.

@@ -24,8 +24,11 @@ type Tables interface {
 	// Drop ends the use of a table, whose entry is gone already, and removes its files. A table without files is no error.
 	Drop(ctx context.Context, t Table) error
 
-	// Schema reads a table's columns from its log.
-	Schema(ctx context.Context, t Table) (*schema.Struct, error)
+	// Alter changes a table's metadata in its Delta log. Errors: [ErrInvalid] for what the table cannot have, or has not.
+	Alter(ctx context.Context, t Table, a *schema.AlterTable) error
+
+	// Schema reads a table's columns from its log, and the names of those that it is partitioned by.
+	Schema(ctx context.Context, t Table) (columns *schema.Struct, partitionBy []string, err error)
 }
 
 // removeTimeout bounds the removal of one table's files.
@@ -97,6 +100,8 @@ func (e *Engine) exec(ctx context.Context, st Statement) (Result, error) {
 		return e.createNamespace(ctx, st)
 	case *CreateTableStmt:
 		return e.createTable(ctx, st)
+	case *AlterTableStmt:
+		return e.alterTable(ctx, st)
 	case *DropStmt:
 		return e.drop(ctx, st)
 	case *GrantStmt:

@@ -83,14 +83,14 @@ func (l *lake) Drop(ctx context.Context, t Table) error {
 	return nil
 }
 
-func (l *lake) Schema(_ context.Context, t Table) (*schema.Struct, error) {
+func (l *lake) Schema(_ context.Context, t Table) (*schema.Struct, []string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ct := l.logs[t.Location]
 	if ct == nil {
-		return nil, errors.New("no log")
+		return nil, nil, errors.New("no log")
 	}
-	return &ct.Columns, nil
+	return &ct.Columns, ct.PartitionBy, nil
 }
 
 func (l *lake) locations() string {
@@ -243,30 +243,25 @@ func TestExec_Errors(t *testing.T) {
 		class error
 		text  string
 	}{
-		"CREATE TABLE main.none.t (a INT)":                                                         {ErrNotFound, "table main.none.t cannot be created: schema main.none does not exist; run CREATE SCHEMA main.none"},
-		"CREATE TABLE none.s.t (a INT)":                                                            {ErrNotFound, "run CREATE SCHEMA none.s"},
-		"CREATE TABLE main.default.T (a INT)":                                                      {ErrExists, "table main.default.t exists already; drop it first"},
-		"CREATE TABLE main.default.u (tags ARRAY<INT>)":                                            {ErrInvalid, "type ARRAY<INT> of column tags cannot be written yet"},
-		"CREATE TABLE main.default.u (a INT, m MAP<INT,INT>)":                                      {ErrInvalid, "type MAP<INT, INT> of column m cannot be written yet"},
-		"CREATE TABLE main.default.u (s STRUCT<a: INT>)":                                           {ErrInvalid, "type STRUCT<a: INT> of column s cannot be written yet"},
-		"CREATE TABLE main.default.u (v VARIANT)":                                                  {ErrInvalid, "type VARIANT of column v cannot be written yet"},
-		"CREATE TABLE main.default.u (a INT) PARTITIONED BY (a)":                                   {ErrInvalid, "partitioned tables cannot be written yet"},
+		"CREATE TABLE main.none.t (a INT)":    {ErrNotFound, "table main.none.t cannot be created: schema main.none does not exist; run CREATE SCHEMA main.none"},
+		"CREATE TABLE none.s.t (a INT)":       {ErrNotFound, "run CREATE SCHEMA none.s"},
+		"CREATE TABLE main.default.T (a INT)": {ErrExists, "table main.default.t exists already; drop it first"},
 		"CREATE TABLE main.default.u (a INT) TBLPROPERTIES ('delta.enableDeletionVectors'='true')": {ErrInvalid, "property delta.enableDeletionVectors is not supported; of delta.* these are: delta.appendOnly, "},
-		"CREATE CATALOG main":                                                                      {ErrExists, "catalog main exists already"},
-		"CREATE SCHEMA x.y":                                                                        {ErrNotFound, "catalog x does not exist; run CREATE CATALOG x"},
-		"DROP TABLE main.default.none":                                                             {ErrNotFound, "table main.default.none does not exist"},
-		"DROP SCHEMA main.s":                                                                       {ErrNotEmpty, "schema main.s still has main.s.t; drop what is in it first, or run DROP SCHEMA main.s CASCADE"},
-		"DROP CATALOG main":                                                                        {ErrNotEmpty, "run DROP CATALOG main CASCADE"},
-		"DROP SCHEMA main.none CASCADE":                                                            {ErrNotFound, "schema main.none does not exist"},
-		"GRANT SELECT ON CATALOG main TO nobody":                                                   {ErrNotFound, `principal "nobody" does not exist`},
-		"GRANT SELECT ON CATALOG none TO p":                                                        {ErrNotFound, "catalog none does not exist"},
-		"REVOKE SELECT ON CATALOG main FROM none":                                                  {ErrNotFound, `principal "none" does not exist`},
-		"SHOW SCHEMAS IN none":                                                                     {ErrNotFound, "catalog none does not exist"},
-		"SHOW TABLES IN main.none":                                                                 {ErrNotFound, "schema main.none does not exist"},
-		"SHOW GRANTS none":                                                                         {ErrNotFound, `principal "none" does not exist`},
-		"SHOW GRANTS ON main.default.none":                                                         {ErrNotFound, "table main.default.none does not exist"},
-		"SHOW CREATE TABLE main.default.none":                                                      {ErrNotFound, "table main.default.none does not exist"},
-		"DESCRIBE main.none.t":                                                                     {ErrNotFound, "table main.none.t does not exist, nor does schema main.none"},
+		"CREATE CATALOG main":                     {ErrExists, "catalog main exists already"},
+		"CREATE SCHEMA x.y":                       {ErrNotFound, "catalog x does not exist; run CREATE CATALOG x"},
+		"DROP TABLE main.default.none":            {ErrNotFound, "table main.default.none does not exist"},
+		"DROP SCHEMA main.s":                      {ErrNotEmpty, "schema main.s still has main.s.t; drop what is in it first, or run DROP SCHEMA main.s CASCADE"},
+		"DROP CATALOG main":                       {ErrNotEmpty, "run DROP CATALOG main CASCADE"},
+		"DROP SCHEMA main.none CASCADE":           {ErrNotFound, "schema main.none does not exist"},
+		"GRANT SELECT ON CATALOG main TO nobody":  {ErrNotFound, `principal "nobody" does not exist`},
+		"GRANT SELECT ON CATALOG none TO p":       {ErrNotFound, "catalog none does not exist"},
+		"REVOKE SELECT ON CATALOG main FROM none": {ErrNotFound, `principal "none" does not exist`},
+		"SHOW SCHEMAS IN none":                    {ErrNotFound, "catalog none does not exist"},
+		"SHOW TABLES IN main.none":                {ErrNotFound, "schema main.none does not exist"},
+		"SHOW GRANTS none":                        {ErrNotFound, `principal "none" does not exist`},
+		"SHOW GRANTS ON main.default.none":        {ErrNotFound, "table main.default.none does not exist"},
+		"SHOW CREATE TABLE main.default.none":     {ErrNotFound, "table main.default.none does not exist"},
+		"DESCRIBE main.none.t":                    {ErrNotFound, "table main.none.t does not exist, nor does schema main.none"},
 	} {
 		results, err := e.Exec(t.Context(), "SHOW CATALOGS;\n "+script+"; CREATE CATALOG never")
 		fails(t, err, want.class, want.text)

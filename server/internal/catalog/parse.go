@@ -9,7 +9,7 @@ import (
 )
 
 // understood is what the error about an unknown statement lists.
-const understood = `CREATE CATALOG | SCHEMA | TABLE, DROP CATALOG | SCHEMA | TABLE, GRANT, REVOKE, ` +
+const understood = `CREATE CATALOG | SCHEMA | TABLE, ALTER TABLE, COMMENT ON TABLE, DROP CATALOG | SCHEMA | TABLE, GRANT, REVOKE, ` +
 	`SHOW CATALOGS | SCHEMAS | TABLES | GRANTS | CREATE TABLE, DESCRIBE`
 
 // Parse reads statements separated by semicolons; empty ones do not count. The text may have [sqltext.MaxLength] bytes. The
@@ -56,6 +56,8 @@ func (p *parser) statement() (Statement, error) {
 	switch t := p.Next(); {
 	case t.Is("CREATE"):
 		return p.create()
+	case t.Is("ALTER"), t.Is("COMMENT"):
+		return p.alter()
 	case t.Is("DROP"):
 		return p.drop()
 	case t.Is("GRANT"):
@@ -167,16 +169,22 @@ func (p *parser) create() (Statement, error) {
 	return st, err
 }
 
-// createTable cuts the statement out of the script, for the parser that knows types and clauses.
-func (p *parser) createTable() (Statement, error) {
+// rest takes the rest of the statement. The text is the statement's, for another parser.
+func (p *parser) rest() (_ Source, text string) {
 	for t := p.Peek(); t.Kind != sqltext.End && !t.Is(";"); t = p.Peek() {
 		p.Next()
 	}
-	st := &CreateTableStmt{Source: p.source()}
-	text := st.Text
+	s := p.source()
 	if p.Err() != nil {
-		text = p.script[p.first.Offset:] // the fault is found again, or one before it
+		return s, p.script[p.first.Offset:] // the fault is found again, or one before it
 	}
+	return s, s.Text
+}
+
+// createTable cuts the statement out of the script, for the parser that knows types and clauses.
+func (p *parser) createTable() (Statement, error) {
+	source, text := p.rest()
+	st := &CreateTableStmt{Source: source}
 	var err error
 	if st.Table, err = schema.ParseCreateTable(text); err != nil {
 		return nil, rebase(err, st.Pos)

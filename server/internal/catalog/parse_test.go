@@ -119,7 +119,7 @@ func TestParse_Statements(t *testing.T) {
 
 func TestParse_Refuses(t *testing.T) {
 	for sql, want := range map[string]string{
-		"INSERT INTO t VALUES (1)":       `line 1 column 1: unknown statement "INSERT"; understood are CREATE CATALOG | SCHEMA | TABLE, DROP CATALOG | SCHEMA | TABLE, GRANT, REVOKE, SHOW CATALOGS | SCHEMAS | TABLES | GRANTS | CREATE TABLE, DESCRIBE`,
+		"INSERT INTO t VALUES (1)":       `line 1 column 1: unknown statement "INSERT"; understood are CREATE CATALOG | SCHEMA | TABLE, ALTER TABLE, COMMENT ON TABLE, DROP CATALOG | SCHEMA | TABLE, GRANT, REVOKE, SHOW CATALOGS | SCHEMAS | TABLES | GRANTS | CREATE TABLE, DESCRIBE`,
 		"'x'":                            `line 1 column 1: unknown statement the string "x"`,
 		"`CREATE` TABLE":                 "line 1 column 1: unknown statement the quoted name \"CREATE\"",
 		"CREATE":                         "line 1 column 7: expected CATALOG, SCHEMA, TABLE, DATABASE, got the end of the statement",
@@ -193,7 +193,7 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		readme, "", "DROP SCHEMA IF EXISTS a.b CASCADE; SHOW GRANTS `x` ON a.b.c", "CREATE SCHEMA `a`.b COMMENT 'x;y' ; DESC EXTENDED a.b.c -- ;",
 		"REVOKE ALL, use_schema ON DATABASE a.b FROM 'x'", "SHOW TABLES IN a;SHOW SCHEMAS FROM a;SHOW CREATE TABLE a.b.c", "CREATE TABLE a.b.c (a foo",
-		"CREATE CATALOG IF NOT EXISTS c COMMENT \"\\n\"",
+		"CREATE CATALOG IF NOT EXISTS c COMMENT \"\\n\"", "ALTER TABLE a.b.c ADD COLUMN d INT; COMMENT ON TABLE a.b.c IS 'x'",
 	} {
 		f.Add(s)
 	}

@@ -43,35 +43,36 @@ func (e *Engine) showGrants(st *ShowGrantsStmt) (Result, error) {
 	return r, err
 }
 
-// table reads a table's entry and its columns.
-func (e *Engine) table(ctx context.Context, n Name) (Table, *schema.Struct, error) {
+// table reads a table's entry, its columns and what it is partitioned by.
+func (e *Engine) table(ctx context.Context, n Name) (Table, *schema.Struct, []string, error) {
 	t, err := e.catalog.Table(n)
 	if err != nil {
-		return Table{}, nil, err
+		return Table{}, nil, nil, err
 	}
-	columns, err := e.tables.Schema(ctx, t)
+	columns, partitionBy, err := e.tables.Schema(ctx, t)
 	if err != nil {
-		return Table{}, nil, fmt.Errorf("read the columns of table %s at %s: %w", t.Name, t.Location, err)
+		return Table{}, nil, nil, fmt.Errorf("read the columns of table %s at %s: %w", t.Name, t.Location, err)
 	}
-	return t, columns, nil
+	return t, columns, partitionBy, nil
 }
 
 func (e *Engine) showCreateTable(ctx context.Context, st *ShowCreateTableStmt) (Result, error) {
-	t, columns, err := e.table(ctx, st.Name)
+	t, columns, partitionBy, err := e.table(ctx, st.Name)
 	if err != nil {
 		return Result{}, err
 	}
 	ct := schema.CreateTable{
-		Name:       []string{t.Name.Catalog, t.Name.Schema, t.Name.Table},
-		Columns:    *columns,
-		Comment:    t.Comment,
-		Properties: t.Properties,
+		Name:        []string{t.Name.Catalog, t.Name.Schema, t.Name.Table},
+		Columns:     *columns,
+		PartitionBy: partitionBy,
+		Comment:     t.Comment,
+		Properties:  t.Properties,
 	}
 	return Result{Columns: []string{"create_statement"}, Rows: [][]string{{ct.DDL()}}}, nil
 }
 
 func (e *Engine) describe(ctx context.Context, st *DescribeStmt) (Result, error) {
-	t, columns, err := e.table(ctx, st.Name)
+	t, columns, partitionBy, err := e.table(ctx, st.Name)
 	if err != nil {
 		return Result{}, err
 	}
@@ -79,8 +80,18 @@ func (e *Engine) describe(ctx context.Context, st *DescribeStmt) (Result, error)
 	row := func(cells ...string) {
 		r.Rows = append(r.Rows, append(cells, make([]string, len(r.Columns)-len(cells))...))
 	}
-	for _, f := range columns.Fields {
-		row(f.Name, f.Type.String(), fmt.Sprint(f.Nullable), f.Comment)
+	field := func(f *schema.Field) { row(f.Name, f.Type.String(), fmt.Sprint(f.Nullable), f.Comment) }
+	for i := range columns.Fields {
+		field(&columns.Fields[i])
+	}
+	for i, name := range partitionBy {
+		if i == 0 {
+			row()
+			row("# Partition Information")
+		}
+		if at := columns.Index(name); at >= 0 {
+			field(&columns.Fields[at])
+		}
 	}
 	if !st.Extended {
 		return r, nil

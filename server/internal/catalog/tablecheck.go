@@ -59,15 +59,10 @@ func interval(s string) string {
 	return "interval " + m[1] + " " + m[2]
 }
 
-// checkTable refuses what cannot be written yet and returns the table's properties as the Delta log shall have them.
+// checkTable refuses what no table here can have and returns the table's properties as the Delta log shall have them.
 func checkTable(ct *schema.CreateTable) (map[string]string, error) {
-	for i := range ct.Columns.Fields {
-		if f := &ct.Columns.Fields[i]; !f.Type.Scalar() {
-			return nil, invalid("type %s of column %s cannot be written yet", clip(f.Type.DDL()), f.Name)
-		}
-	}
-	if len(ct.PartitionBy) > 0 {
-		return nil, invalid("partitioned tables cannot be written yet; leave PARTITIONED BY out")
+	if err := ct.Columns.ValidatePartitionBy(ct.PartitionBy); err != nil {
+		return nil, invalid("%v", err)
 	}
 	return checkProperties(ct.Properties)
 }

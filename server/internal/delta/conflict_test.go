@@ -58,7 +58,7 @@ func TestAppend_JudgesTheWinners(t *testing.T) {
 		{"rule 3: our txn, lower but moved", []string{txn("a", 3)}, ErrFenced},
 		{"rule 3: our txn, moved back", []string{txn("a", 1)}, ErrFenced},
 		{"rule 1: protocol, still supported", []string{protocol(`{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["timestampNtz"],"writerFeatures":["timestampNtz","appendOnly","invariants"]}`)}, nil},
-		{"rule 1: protocol, no longer supported", []string{protocol(`{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["deletionVectors"],"writerFeatures":["deletionVectors"]}`)}, ErrUnsupported},
+		{"rule 1: protocol, no longer supported", []string{protocol(`{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["typeWidening"],"writerFeatures":["typeWidening"]}`)}, ErrUnsupported},
 		{"rule 2: the same metaData", []string{metaDataLine(func(*Metadata) {})}, nil},
 		{"rule 2: properties", []string{metaDataLine(func(m *Metadata) { m.Configuration["delta.appendOnly"] = "true"; m.Description = "new" })}, nil},
 		{"rule 2: nullable column", []string{metaDataLine(func(m *Metadata) {

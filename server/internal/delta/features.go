@@ -19,6 +19,8 @@ var appendable = map[string]bool{
 	"appendOnly":          true, // an append removes nothing
 	"changeDataFeed":      true, // readers take inserts from the add actions
 	"timestampNtz":        true, // a type, written by the Parquet stage
+	"deletionVectors":     true, // of the files of others; see Tight
+	"variantType":         true, // likewise, never shredded
 	"v2Checkpoint":        true, // speaks to who writes checkpoints, see encodeCheckpoint
 	"vacuumProtocolCheck": true, // speaks to VACUUM
 
@@ -106,4 +108,13 @@ func checkUse(s *Snapshot, refuse func(feature, format string, args ...any) erro
 		}
 		return nil
 	})
+}
+
+// Tight marks the statistics of a new file as exact, in a table whose files can lose rows to deletion vectors: then those of
+// others may be bounds alone.
+func (s *Snapshot) Tight(stats string) string {
+	if !slices.Contains(s.Protocol.WriterFeatures, "deletionVectors") || !strings.HasSuffix(stats, "}") {
+		return stats
+	}
+	return stats[:len(stats)-1] + `,"tightBounds":true}`
 }

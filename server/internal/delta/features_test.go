@@ -45,6 +45,8 @@ func TestCheckWritable_Matrix(t *testing.T) {
 		{name: "reader 3 with writer 6", protocol: legacy(3, 6), refused: "minReaderVersion"},
 		{name: "no features", protocol: features()},
 		{name: "timestampNtz", protocol: both("timestampNtz")},
+		{name: "variantType", protocol: both("variantType")},
+		{name: "deletionVectors", protocol: both("deletionVectors")},
 		{name: "v2Checkpoint", protocol: both("v2Checkpoint")},
 		{name: "vacuumProtocolCheck", protocol: both("vacuumProtocolCheck")},
 		{name: "columnMapping unused", protocol: both("columnMapping")},
@@ -69,7 +71,7 @@ func TestCheckWritable_Matrix(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) { checkRefusal(t, c.protocol, c.edit, c.refused) })
 	}
 	for _, f := range []string{
-		"deletionVectors", "typeWidening", "typeWidening-preview", "variantType", "variantType-preview",
+		"typeWidening", "typeWidening-preview", "variantType-preview",
 		"variantShredding-preview", "catalogManaged", "catalogOwned-preview", "unheardOf",
 	} {
 		t.Run(f, func(t *testing.T) { checkRefusal(t, both(f), nil, f) })
@@ -213,4 +215,17 @@ func FuzzSchema(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestSnapshot_Tight(t *testing.T) {
+	s := &Snapshot{Protocol: Protocol{MinReaderVersion: 1, MinWriterVersion: 2}.With("deletionVectors")}
+	if got := s.Tight(`{"numRecords":1}`); got != `{"numRecords":1,"tightBounds":true}` {
+		t.Error(got)
+	}
+	if got := s.Tight(""); got != "" {
+		t.Error(got)
+	}
+	if got := (&Snapshot{Protocol: Protocol{MinReaderVersion: 1, MinWriterVersion: 2}}).Tight(`{"numRecords":1}`); got != `{"numRecords":1}` {
+		t.Error(got)
+	}
 }

@@ -295,7 +295,7 @@ func TestCreate_RefusesWhatCannotBeATable(t *testing.T) {
 		"all partitions":         {SchemaString: testSchema, PartitionColumns: []string{"device", "temp"}},
 		"partition of binary":    {SchemaString: fmt.Sprintf(column, `"binary"`), PartitionColumns: []string{"a"}},
 		"partition of struct":    {SchemaString: fmt.Sprintf(column, `{"type":"struct","fields":[]}`), PartitionColumns: []string{"a"}},
-		"feature we do not have": {SchemaString: testSchema, Protocol: Protocol{MinReaderVersion: 3, MinWriterVersion: 7, ReaderFeatures: []string{"deletionVectors"}, WriterFeatures: []string{"deletionVectors"}}},
+		"feature we do not have": {SchemaString: testSchema, Protocol: Protocol{MinReaderVersion: 3, MinWriterVersion: 7, ReaderFeatures: []string{"typeWidening"}, WriterFeatures: []string{"typeWidening"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := lake.NewMemory()

@@ -255,6 +255,7 @@ func (s *stream) handshake() error {
 	if err != nil {
 		return status.Errorf(codes.InvalidArgument, "table %s: %v.", s.name, err)
 	}
+	s.decoder = withCheck(s.decoder, t)
 	return nil
 }
 

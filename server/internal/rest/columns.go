@@ -23,9 +23,11 @@ type columnInfo struct {
 	Position  int    `json:"position"`
 	Comment   string `json:"comment,omitempty"`
 	Nullable  bool   `json:"nullable"`
+
+	PartitionIndex *int `json:"partition_index,omitempty"` // the place among the partition columns; absent on the others
 }
 
-func columnInfos(cols *schema.Struct) []columnInfo {
+func columnInfos(cols *schema.Struct, partitionBy []string) []columnInfo {
 	if cols == nil {
 		return []columnInfo{}
 	}
@@ -36,6 +38,9 @@ func columnInfos(cols *schema.Struct) []columnInfo {
 		list[i] = columnInfo{
 			Name: f.Name, TypeText: f.Type.String(), TypeJSON: string(js), TypeName: f.Type.Kind.CatalogName(),
 			Precision: f.Type.Precision, Scale: f.Type.Scale, Position: i, Comment: f.Comment, Nullable: f.Nullable,
+		}
+		if at := slices.Index(partitionBy, f.Name); at >= 0 {
+			list[i].PartitionIndex = &at
 		}
 	}
 	return list

@@ -35,12 +35,12 @@ const (
 )
 
 // info has no columns when cols is nil.
-func (s *server) info(t catalog.Table, cols *schema.Struct) tableInfo {
+func (s *server) info(t catalog.Table, cols *schema.Struct, partitionBy []string) tableInfo {
 	return tableInfo{
 		Name: t.Name.Table, CatalogName: t.Name.Catalog, SchemaName: t.Name.Schema, FullName: t.Name.String(),
 		TableType: managed, DataSourceFormat: "DELTA", StorageLocation: fileURL(s.Lake.URL(t)), Comment: t.Comment,
 		Properties: notNil(t.Properties), Owner: t.Owner, CreatedAt: t.Created.UnixMilli(), UpdatedAt: t.Updated.UnixMilli(),
-		TableID: t.ID.String(), MetastoreID: s.Catalog.ID().String(), Columns: columnInfos(cols),
+		TableID: t.ID.String(), MetastoreID: s.Catalog.ID().String(), Columns: columnInfos(cols, partitionBy),
 	}
 }
 
@@ -63,11 +63,11 @@ func (s *server) getTable(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	cols, err := s.Lake.Schema(r.Context(), t)
+	cols, partitionBy, err := s.Lake.Schema(r.Context(), t)
 	if err != nil {
 		return nil, err
 	}
-	return s.info(t, cols), nil
+	return s.info(t, cols, partitionBy), nil
 }
 
 // tableExists answers whether there is a table that the caller sees.
@@ -118,14 +118,15 @@ func (s *server) listTables(r *request) (any, error) {
 	infos := make([]tableInfo, len(page))
 	for i, t := range page {
 		var cols *schema.Struct
+		var partitionBy []string
 		if !bare {
-			if cols, err = s.Lake.Schema(r.Context(), t); r.Context().Err() != nil {
+			if cols, partitionBy, err = s.Lake.Schema(r.Context(), t); r.Context().Err() != nil {
 				return nil, r.Context().Err()
 			} else if err != nil {
 				s.Logger.Warn("a table is listed without its columns", "table", t.Name.String(), "err", err)
 			}
 		}
-		infos[i] = s.info(t, cols)
+		infos[i] = s.info(t, cols, partitionBy)
 	}
 	return listed("tables", infos, next), nil
 }
@@ -245,11 +246,11 @@ func (s *server) createTable(r *request) (any, error) {
 		return nil, err
 	}
 	s.changed(r, "created", n)
-	cols, err := s.Lake.Schema(r.Context(), t)
+	cols, partitionBy, err := s.Lake.Schema(r.Context(), t)
 	if err != nil {
 		return nil, err
 	}
-	return s.info(t, cols), nil
+	return s.info(t, cols, partitionBy), nil
 }
 
 func (s *server) deleteTable(r *request) (any, error) {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/zerobus-go/zerobus/server/internal/delta"
+	"github.com/zerobus-go/zerobus/server/internal/lake"
 	"github.com/zerobus-go/zerobus/server/internal/ledger"
 	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
 	"github.com/zerobus-go/zerobus/server/internal/wal"
@@ -15,6 +17,7 @@ import (
 // run is the table's committer. It owns t.writing and everything below lake and delta.
 func (t *Table) run() {
 	defer t.end()
+	defer t.endUpkeep()
 	failures := 0
 	for {
 		wait, ok := t.due()
@@ -33,6 +36,7 @@ func (t *Table) run() {
 		switch err := t.commit(t.ctx); {
 		case err == nil:
 			failures = 0
+			t.keepLog()
 		case t.ctx.Err() != nil:
 			return
 		case permanent(err):
@@ -100,8 +104,8 @@ func permanent(err error) bool {
 	return false
 }
 
-// commit writes one file of what is pending and commits it. What was taken stays in t.writing until it is in the table, and the
-// positions of its producers are in the ledger.
+// commit writes the files of what is pending, one for each partition, and commits them. What was taken stays in t.writing until it
+// is in the table, and the positions of its producers are in the ledger.
 func (t *Table) commit(ctx context.Context) error {
 	t.mu.Lock()
 	if t.writing == nil {
@@ -144,18 +148,19 @@ func (t *Table) put(ctx context.Context, p *pending) error {
 		return nil
 	}
 	start := t.set.now()
-	// One file for all tries: a failed commit leaves nothing behind.
-	if p.file == nil {
-		var err error
-		if p.file, err = t.writeFile(ctx, p); err != nil {
-			return fmt.Errorf("%d rows: %w", p.rows, err)
-		}
+	// The same files for all tries: a failed commit leaves nothing behind, and a failed file does not undo those before it.
+	if err := t.writeFiles(ctx, p); err != nil {
+		return fmt.Errorf("%d rows: %w", p.rows, err)
+	}
+	size := int64(0)
+	for i := range p.files {
+		size += p.files[i].Size
 	}
 	// Append tries again by itself until its ctx ends; then the committer logs and pauses.
 	try, cancel := context.WithTimeout(ctx, t.set.opts.CommitTimeout)
 	defer cancel()
 	version, err := t.delta.Append(try, delta.Append{
-		AppID: t.set.appID, TxnVersion: int64(p.lastSeq), Adds: []delta.Add{*p.file}, Rows: int64(p.rows), Bytes: p.file.Size, Base: t.base,
+		AppID: t.set.appID, TxnVersion: int64(p.lastSeq), Adds: p.files, Rows: int64(p.rows), Bytes: size, Base: t.base,
 	})
 	switch {
 	case !errors.Is(err, delta.ErrAlreadyCommitted):
@@ -170,8 +175,8 @@ func (t *Table) put(ctx context.Context, p *pending) error {
 		p.undecided = p.undecided || errors.Is(err, delta.ErrUndecided)
 		return fmt.Errorf("%d rows: %w", p.rows, err)
 	}
-	t.log.Debug("committed", "version", version, "rows", p.rows, "bytes", p.file.Size, "seq", p.lastSeq, "took", t.set.now().Sub(start))
-	t.set.counters.committed(p.rows, p.file.Size, t.set.now().Sub(start))
+	t.log.Debug("committed", "version", version, "rows", p.rows, "files", len(p.files), "bytes", size, "seq", p.lastSeq, "took", t.set.now().Sub(start))
+	t.set.counters.committed(p.rows, size, t.set.now().Sub(start))
 	t.arrived(p)
 	return nil
 }
@@ -181,7 +186,7 @@ func (t *Table) arrived(p *pending) {
 	chunks, memory := p.chunks, p.memory
 	t.mu.Lock()
 	p.inTable = true
-	p.chunks, p.rows, p.memory = nil, 0, 0
+	p.chunks, p.rows, p.memory, p.split, p.files = nil, 0, 0, nil, nil
 	t.committed = p.lastSeq
 	t.mu.Unlock()
 	t.answerFlushes(p.lastSeq, nil)
@@ -205,25 +210,103 @@ func (t *Table) save(p *pending) error {
 	return nil
 }
 
-// writeFile writes the chunks as one data file, durable, and describes it.
-func (t *Table) writeFile(ctx context.Context, p *pending) (*delta.Add, error) {
-	name := t.newFile(p.lastSeq)
-	w, err := t.store.Create(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("create data file: %w", err)
+// manyPartitions is how many files one commit may make before the log says that they are many.
+const manyPartitions = 1000
+
+// maxCopied bounds the copies of rows that a file of a partition is made of, in bytes: with more of them it is several files.
+const maxCopied = 128 << 20
+
+// atOnce is how many data files are made durable at the same time: that is waiting for the disk, for the most part.
+const atOnce = 8
+
+// writeFiles writes the data files that are not written yet.
+func (t *Table) writeFiles(ctx context.Context, p *pending) error {
+	if p.split == nil {
+		p.split = t.scheme.Split(p.chunks)
+		t.warnOfMany(p.split.Partitions(), p.rows)
 	}
-	defer w.Abort()
-	res, err := parquetfile.Write(w, t.schema, p.chunks, t.set.opts.Parquet)
-	if err == nil {
-		if err = w.Commit(); err != nil {
-			t.orphaned(name)
+	for {
+		if err := t.writeSome(ctx, p); err != nil {
+			p.split.Rewind()
+			return err
+		}
+		if len(p.some) == 0 {
+			return nil
+		}
+		p.files = append(p.files, p.some...)
+		p.some = p.some[:0]
+		p.split.Done()
+	}
+}
+
+// warnOfMany tells the operator of a table whose partition columns have too many values, and again when they are twice as many.
+// The rows are acknowledged: all their files are made, in one commit, because its txn stands for all of them.
+func (t *Table) warnOfMany(partitions, rows int) {
+	if partitions <= manyPartitions || partitions < 2*t.warned {
+		return
+	}
+	t.warned = partitions
+	t.log.Warn("one commit has a file for each of very many partitions; partition the table by columns with fewer values, or commit less often",
+		"partitions", partitions, "rows", rows)
+}
+
+// writeSome writes the next files, some at once. After an error p.some has those that are durable, in their places; the next try
+// passes over them.
+func (t *Table) writeSome(ctx context.Context, p *pending) error {
+	type file struct {
+		lake.Writer
+		at  int // in p.some
+		add delta.Add
+		err error
+	}
+	var files []file
+	defer func() {
+		for _, w := range files {
+			w.Abort()
+		}
+	}()
+	limit := min(maxCopied, t.set.opts.CommitBytes)
+	for i := range atOnce {
+		f, ok := p.split.Next(limit)
+		if !ok {
+			break
+		}
+		if i == len(p.some) {
+			p.some = append(p.some, delta.Add{})
+		} else if p.some[i].Path != "" {
+			continue
+		}
+		name := f.Dir + t.newFile(p.lastSeq, &p.names)
+		w, err := t.store.Create(ctx, name)
+		if err != nil {
+			return fmt.Errorf("create data file: %w", err)
+		}
+		files = append(files, file{Writer: w, at: i})
+		res, err := parquetfile.Write(w, t.scheme.Files(), f.Chunks, t.set.opts.Parquet)
+		if err != nil {
+			return fmt.Errorf("write data file %s: %w", name, err)
+		}
+		files[len(files)-1].add = delta.Add{
+			Path: name, PartitionValues: f.Values, Size: res.Bytes, ModificationTime: t.set.now().UnixMilli(),
+			DataChange: true, Stats: t.delta.Snapshot().Tight(res.Stats),
 		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("write data file %s: %w", name, err)
+	var wg sync.WaitGroup
+	for i := range files {
+		wg.Go(func() { files[i].err = files[i].Commit() })
 	}
-	return &delta.Add{
-		Path: name, PartitionValues: map[string]*string{}, Size: res.Bytes, ModificationTime: t.set.now().UnixMilli(),
-		DataChange: true, Stats: res.Stats,
-	}, nil
+	wg.Wait()
+	var err error
+	for i := range files {
+		f := &files[i]
+		if f.err == nil {
+			p.some[f.at] = f.add
+			continue
+		}
+		t.orphaned(f.add.Path)
+		if err == nil {
+			err = fmt.Errorf("write data file %s: %w", f.add.Path, f.err)
+		}
+	}
+	return err
 }

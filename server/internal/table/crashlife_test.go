@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,6 +61,7 @@ func newHistory(seed uint64, cat *catalog.Catalog) *history {
 	if r.IntN(4) == 0 {
 		h.opts.MemoryBytes = 48 << 10
 	}
+	h.opts.CheckpointCommits = 1 + int64(seed%4)
 	if r.IntN(2) == 0 {
 		h.opts.CommitTimeout = time.Second // so that a lake that is away for a while leaves a commit undecided
 	}
@@ -128,6 +130,13 @@ func (h *history) aim() (label string, at int) {
 	}
 	if left := h.hit.label; strings.HasSuffix(left, ".tmp") && h.r.IntN(2) == 0 { // what was being made is to be removed
 		label = "disk remove" + left[strings.LastIndexByte(left, ' '):]
+	}
+	if left := h.hit.label; (left == "lake commit data" || left == "lake put if absent log") && h.hitFate != goOn && h.r.IntN(3) > 0 { // there may be a file without a commit
+		label = []string{"ledger orphans", "ledger orphans", "lake delete data"}[h.r.IntN(3)]
+	}
+	orphaned := h.hit.label == "lake commit data" && h.hitFate == stopAfter || h.hit.label == "lake put if absent log" && h.hitFate == stopBefore
+	if orphaned && h.r.IntN(4) > 0 { // a data file without a commit is to be deleted
+		label = "lake delete data"
 	}
 	if strings.Contains(label, "remove") || label == "disk rename wal" || label == "lake delete data" || strings.HasPrefix(label, "ledger ") && label != "ledger save" {
 		return label, 1 // there are few in a life
@@ -240,11 +249,19 @@ func (s *server) shut() {
 	}
 }
 
+// columns are those of a table. One in three is partitioned.
+func (h *history) columns(name catalog.Name) string {
+	if (h.seed+uint64(slices.Index(h.names, name)))%3 == 1 {
+		return " (id BIGINT, part STRING, pad STRING) PARTITIONED BY (part)"
+	}
+	return " (id BIGINT, pad STRING)"
+}
+
 // serve makes the tables and lets the producers work.
 func (s *server) serve(steps int) {
 	for _, name := range s.names {
 		if _, err := s.cat.Table(name); err != nil {
-			s.sql("CREATE TABLE " + name.String() + " (id BIGINT, pad STRING)")
+			s.sql("CREATE TABLE " + name.String() + s.columns(name))
 		}
 	}
 	var wg sync.WaitGroup
@@ -255,7 +272,7 @@ func (s *server) serve(steps int) {
 				s.step("ddl", "")
 			}
 			s.sql("DROP TABLE IF EXISTS " + name.String())
-			s.sql("CREATE TABLE IF NOT EXISTS " + name.String() + " (id BIGINT, pad STRING)")
+			s.sql("CREATE TABLE IF NOT EXISTS " + name.String() + s.columns(name))
 		})
 	}
 	for p := range s.next {
@@ -319,11 +336,8 @@ func (s *server) append(p int, name catalog.Name, rows int, asked *sync.WaitGrou
 	it := &sent{table: t.Info().ID, first: s.next[p], rows: rows, life: s.life}
 	s.next[p] += int64(rows)
 	c := t.Chunk()
-	notNull := make([]bool, len(c.Cols))
 	for i := range int64(rows) {
-		c.Cols[0].AppendInt64(it.first + i)
-		c.Cols[1].AppendString(padOf(it.first + i))
-		c.EndRow(notNull)
+		addRow(c, it.first+i)
 	}
 	s.send(it)
 	asked.Add(1)

@@ -125,6 +125,19 @@ func padOf(id int64) string {
 	return strings.Repeat(letters[h>>40%26:][:1], int(h>>48%240))
 }
 
+// partOf is the partition of a row: two with a directory, two without.
+func partOf(id int64) string { return []string{"a", "b/c", "", "d"}[uint64(id)*0x9e3779b97f4a7c15>>62] }
+
+// addRow adds the row of an id.
+func addRow(c *column.Chunk, id int64) {
+	c.Cols[0].AppendInt64(id)
+	if len(c.Cols) == 3 {
+		c.Cols[1].AppendString(partOf(id))
+	}
+	c.Cols[len(c.Cols)-1].AppendString(padOf(id))
+	c.EndRow(make([]bool, len(c.Cols)))
+}
+
 // verdict is what the tables of a run hold.
 type verdict struct {
 	acked    int // rows, of tables that are there
@@ -164,8 +177,12 @@ func (o *oracle) judge(cat *catalog.Catalog, l lake.Store, names []catalog.Name)
 		}
 		alive[info.ID] = true
 		places = append(places, info.Location)
-		last := map[int64]int64{}
-		err = o.read(l, info, &v, report, func(id int64) {
+		type place struct { // rows of a producer are in order within a partition
+			producer int64
+			part     string
+		}
+		last := map[place]int64{}
+		err = o.read(l, info, &v, report, func(id int64, part string) {
 			switch tab, ok := owner[id]; {
 			case !ok:
 				report("table %s has %s, which was never sent", name.Table, nameOf(id))
@@ -176,10 +193,11 @@ func (o *oracle) judge(cat *catalog.Catalog, l lake.Store, names []catalog.Name)
 				report("table %s has %s twice", name.Table, nameOf(id))
 				return
 			}
-			if before := last[id>>producerShift]; id < before {
+			at := place{id >> producerShift, part}
+			if before := last[at]; id < before {
 				report("table %s has %s after %s", name.Table, nameOf(id), nameOf(before))
 			}
-			last[id>>producerShift] = id
+			last[at] = id
 		})
 		if err != nil {
 			return v, err
@@ -261,7 +279,7 @@ func (o *oracle) judge(cat *catalog.Catalog, l lake.Store, names []catalog.Name)
 }
 
 // read gives the ids of a table in the order of its commits, and looks at its log and its files.
-func (o *oracle) read(l lake.Store, info catalog.Table, v *verdict, report func(string, ...any), row func(id int64)) error {
+func (o *oracle) read(l lake.Store, info catalog.Table, v *verdict, report func(string, ...any), row func(id int64, part string)) error {
 	ctx := context.Background()
 	tables := NewTables(l, "test", time.Now)
 	d, err := tables.Delta(ctx, info)
@@ -278,7 +296,7 @@ func (o *oracle) read(l lake.Store, info catalog.Table, v *verdict, report func(
 	for _, p := range problems {
 		report("log of %s: %v", info.Name.Table, p)
 	}
-	sch, err := tables.Schema(ctx, info)
+	sch, _, err := tables.Schema(ctx, info)
 	if err != nil {
 		return err
 	}
@@ -289,7 +307,16 @@ func (o *oracle) read(l lake.Store, info catalog.Table, v *verdict, report func(
 			return err
 		}
 		live[name] = true
-		if err := readFile(store, name, sch, report, row); err != nil {
+		part := ""
+		if value := f.PartitionValues["part"]; value != nil {
+			part = *value
+		}
+		if err := readFile(store, name, sch, report, func(id int64) {
+			if len(f.PartitionValues) > 0 && part != partOf(id) {
+				report("%s is in partition %q", nameOf(id), part)
+			}
+			row(id, part)
+		}); err != nil {
 			return fmt.Errorf("file %s: %w", f.Path, err)
 		}
 	}
@@ -314,7 +341,7 @@ func readFile(store lake.Store, name string, sch *schema.Struct, report func(str
 	return parquetfile.ReadChunks(r, r.Size(), sch, -1, func(c *column.Chunk) error {
 		for i, id := range c.Cols[0].I64 {
 			row(id)
-			if pad := string(c.Cols[1].BytesAt(i)); pad != padOf(id) {
+			if pad := string(c.Cols[len(c.Cols)-1].BytesAt(i)); pad != padOf(id) {
 				report("%s came with %.20q, was sent with %.20q", nameOf(id), pad, padOf(id))
 			}
 		}

@@ -242,12 +242,8 @@ func (c *client) told(of *named, at int64) {
 
 func (c *client) rows(first int64, n int) (chunk *column.Chunk) {
 	chunk = c.table.Chunk()
-	notNull := make([]bool, len(chunk.Cols))
 	for i := range int64(n) {
-		id := c.of.base + first + i
-		chunk.Cols[0].AppendInt64(id)
-		chunk.Cols[1].AppendString(padOf(id))
-		chunk.EndRow(notNull)
+		addRow(chunk, c.of.base+first+i)
 	}
 	return chunk
 }

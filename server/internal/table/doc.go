@@ -1,5 +1,5 @@
 // Package table joins the stages of one table: takes decoded chunks, makes them durable in the log, turns durable chunks into
-// Parquet files and commits these to the Delta table; it never looks at a record.
+// Parquet files, one for each partition, and commits these to the Delta table; it never looks at a record.
 //
 //	Append ──> wal (fsync) ──> durable callback ──> ack
 //	                 └──> pending ──(1 s or 128 MiB)──> parquetfile ──> lake ──> delta commit ──> wal.Trim

@@ -6,6 +6,7 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/column"
 	"github.com/zerobus-go/zerobus/server/internal/delta"
 	"github.com/zerobus-go/zerobus/server/internal/ledger"
+	"github.com/zerobus-go/zerobus/server/internal/partition"
 )
 
 // mergeBelow is the size in bytes up to which chunks are copied together. Single records come as chunks of their own, and a
@@ -27,9 +28,13 @@ type pending struct {
 
 	positions map[string]ledger.Position // of the producers of these rows, as far as they are here
 
-	// Of what the committer has taken: the data file, once it is written, and whether a commit of it was tried whose outcome
-	// is not known; and that it is in the table, while the ledger waits for the positions.
-	file      *delta.Add
+	// Of what the committer has taken: the rows by partition, the data files that are written, those that are being written, and the
+	// names of files that were used; whether a commit was tried whose outcome is not known; and that it is in the table, while the ledger waits for the
+	// positions.
+	split     *partition.Split
+	files     []delta.Add
+	some      []delta.Add
+	names     fileNames
 	undecided bool
 	inTable   bool
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/column"
 	"github.com/zerobus-go/zerobus/server/internal/delta"
 	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
+	"github.com/zerobus-go/zerobus/server/internal/partition"
 	"github.com/zerobus-go/zerobus/server/internal/wal"
 	"golang.org/x/sync/semaphore"
 )
@@ -24,6 +25,10 @@ type Options struct {
 	CommitInterval time.Duration // from the first durable row to its commit; default 1 s
 	CommitBytes    int           // bytes of values that are committed without waiting; default 128 MiB
 	CommitTimeout  time.Duration // of one try to commit; default 1 min
+	// A checkpoint of a table is due after so many commits, or after the interval when there was one; defaults 100 and 5 min. The
+	// table's delta.checkpointInterval comes before the number.
+	CheckpointCommits  int64
+	CheckpointInterval time.Duration
 	// ProducerRetention is how long a producer is remembered for which nothing is written; default 7 days.
 	ProducerRetention time.Duration
 
@@ -43,6 +48,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CommitTimeout <= 0 {
 		o.CommitTimeout = time.Minute
+	}
+	if o.CheckpointCommits <= 0 {
+		o.CheckpointCommits = 100
+	}
+	if o.CheckpointInterval <= 0 {
+		o.CheckpointInterval = 5 * time.Minute
 	}
 	if o.ProducerRetention <= 0 {
 		o.ProducerRetention = 7 * 24 * time.Hour
@@ -177,16 +188,12 @@ func (s *Set) load(ctx context.Context, info catalog.Table) (*Table, error) {
 	if _, err := column.NewChunk(sch); err != nil {
 		return nil, fmt.Errorf("table %s: %w: %w", info.Name, delta.ErrUnsupported, err)
 	}
-	for i := range sch.Fields {
-		if f := &sch.Fields[i]; !f.Type.Scalar() {
-			return nil, fmt.Errorf("table %s: %w: column %s: type %s cannot be stored yet", info.Name, delta.ErrUnsupported, f.Name, f.Type)
-		}
-	}
-	if len(snap.Metadata.PartitionColumns) > 0 {
-		return nil, fmt.Errorf("table %s: %w: partitioned tables cannot be written yet", info.Name, delta.ErrUnsupported)
+	scheme, err := partition.New(sch, snap.Metadata.PartitionColumns)
+	if err != nil {
+		return nil, fmt.Errorf("table %s: %w: %w", info.Name, delta.ErrUnsupported, err)
 	}
 	t := &Table{
-		info: info, schema: sch, set: s, store: store, delta: dt, base: snap, sign: signature(sch.Fields),
+		info: info, schema: sch, scheme: scheme, set: s, store: store, delta: dt, base: snap, sign: signature(sch.Fields),
 		memory:  semaphore.NewWeighted(s.tableMemory),
 		log:     s.opts.Logger.With("table", info.Name.String()),
 		wake:    make(chan struct{}, 1),

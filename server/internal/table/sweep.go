@@ -1,9 +1,12 @@
 package table
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -38,9 +41,51 @@ func fileID(table [16]byte, log string, seq uint64, random uint32) uuid.UUID {
 	return id
 }
 
+// seqOf is the sequence in the name of a data file, which may be in the directory of a partition. False: the file is not of
+// this table and log.
+func (t *Table) seqOf(name string) (uint64, bool) {
+	name = name[strings.LastIndexByte(name, '/')+1:]
+	digits, isPart := strings.CutPrefix(name, "part-")
+	if !isPart || len(digits) < len("00000-")+36 || digits[5] != '-' {
+		return 0, false
+	}
+	id, err := uuid.Parse(digits[6 : 6+36])
+	if err != nil || id.Version() != 8 {
+		return 0, false
+	}
+	if own := fileID(t.info.ID, t.set.wal.ID(), 0, 0); !bytes.Equal(id[:6], own[:6]) {
+		return 0, false
+	}
+	seq := uint64(id[6]&0x0f)<<52 | uint64(id[7])<<44 | uint64(id[8]&0x3f)<<38
+	return seq | uint64(binary.BigEndian.Uint32(id[9:]))<<6 | uint64(id[13])>>2, true
+}
+
+// fileNames counts the names of files of one range of sequences, so that none is used twice: the random part of their ids begins
+// anywhere and goes on from there.
+type fileNames struct {
+	begun bool
+	start uint32
+	used  uint32
+}
+
+// randomBits are those of an id.
+const randomBits = 18
+
+// next is the random part, and how often it has come around: that is the number behind part-.
+func (n *fileNames) next() (random, round uint32) {
+	if !n.begun {
+		n.begun, n.start = true, rand.Uint32()
+	}
+	random, round = n.start+n.used, n.used>>randomBits
+	n.used++
+	return random & (1<<randomBits - 1), round
+}
+
 // newFile names a data file for the rows up to seq.
-func (t *Table) newFile(seq uint64) string {
-	return parquetfile.NewName(fileID(t.info.ID, t.set.wal.ID(), seq, rand.Uint32()), t.set.opts.Parquet)
+func (t *Table) newFile(seq uint64, names *fileNames) string {
+	random, round := names.next()
+	name := parquetfile.NewName(fileID(t.info.ID, t.set.wal.ID(), seq, random), t.set.opts.Parquet)
+	return fmt.Sprintf("part-%05d", round) + name[len("part-00000"):]
 }
 
 // firstFile is where the names of files begin that have rows above seq.
@@ -50,16 +95,48 @@ func (t *Table) firstFile(seq uint64) string {
 	return id
 }
 
+// newFiles yields the data files whose rows are above the txn. Those of a table that is not partitioned stand together; of a
+// partitioned one all directories are looked at, but for the log.
+func (t *Table) newFiles(ctx context.Context) iter.Seq2[string, error] {
+	type span struct{ prefix, after, until string }
+	spans := []span{{"", "", logDir}, {"", logDirEnd, ""}}
+	if !t.scheme.Partitioned() {
+		first := t.firstFile(t.committed)
+		spans = []span{{first[:sameLog], first, ""}}
+	}
+	return func(yield func(string, error) bool) {
+		for _, s := range spans {
+			for f, err := range t.store.List(ctx, s.prefix, s.after) {
+				if err != nil {
+					yield("", err)
+					return
+				}
+				if s.until != "" && f.Path >= s.until {
+					break
+				}
+				if seq, ours := t.seqOf(f.Path); ours && seq > t.committed && !yield(f.Path, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// The names below _delta_log/ are between these.
+const (
+	logDir    = "_delta_log/"
+	logDirEnd = "_delta_log0"
+)
+
 // findOrphans looks for them when the table is opened. known is what the ledger remembers.
 func (t *Table) findOrphans(ctx context.Context, known []string) error {
 	t.orphans, t.noted = slices.Clone(known), known
-	first := t.firstFile(t.committed)
-	for f, err := range t.store.List(ctx, first[:sameLog], first) {
+	for name, err := range t.newFiles(ctx) {
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(t.orphans, f.Path) {
-			t.orphans = append(t.orphans, f.Path)
+		if !slices.Contains(known, name) {
+			t.orphans = append(t.orphans, name)
 		}
 	}
 	t.keepNamed()
@@ -103,10 +180,9 @@ func (t *Table) sweep(ctx context.Context) {
 		return
 	}
 	t.keepNamed()
-	end := t.firstFile(t.committed)
 	left := t.orphans[:0]
 	for _, name := range t.orphans {
-		if name[:min(len(name), sameLog)] != end[:sameLog] || name >= end {
+		if seq, ours := t.seqOf(name); !ours || seq > t.committed {
 			left = append(left, name)
 			continue
 		}
@@ -131,11 +207,12 @@ func (t *Table) keepNamed() {
 	}
 	named := map[string]bool{}
 	for f := range t.delta.Snapshot().Files() {
-		named[f.Path] = true // names of ours have nothing that is encoded
+		named[strings.ToLower(f.Path)] = true // names of ours have nothing that is encoded
 	}
 	left := t.orphans[:0]
 	for _, name := range t.orphans {
-		if !named[name] {
+		// Where file systems do not tell cases apart, a=X/ is listed as a=x/ when that was there first.
+		if !named[strings.ToLower(name)] {
 			left = append(left, name)
 		}
 	}

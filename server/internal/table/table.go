@@ -15,6 +15,7 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/column"
 	"github.com/zerobus-go/zerobus/server/internal/delta"
 	"github.com/zerobus-go/zerobus/server/internal/lake"
+	"github.com/zerobus-go/zerobus/server/internal/partition"
 	"github.com/zerobus-go/zerobus/server/internal/wal"
 	"golang.org/x/sync/semaphore"
 )
@@ -33,6 +34,7 @@ var (
 type Table struct {
 	info   catalog.Table
 	schema *schema.Struct
+	scheme *partition.Scheme
 	set    *Set
 	store  lake.Store
 	delta  *delta.Table
@@ -69,6 +71,8 @@ type Table struct {
 	forgot  time.Time // when it last looked for idle producers
 	orphans []string  // data files that no commit names
 	noted   []string  // those that the ledger has
+	upkeep  upkeep    // of the Delta log
+	warned  int       // partitions of one commit, when it last told of too many
 }
 
 // flush waits until everything up to seq is in the table.
@@ -82,6 +86,9 @@ func (t *Table) Info() catalog.Table { return t.info }
 
 // Schema is the table's schema; it does not change while the table is open.
 func (t *Table) Schema() *schema.Struct { return t.schema }
+
+// Partitions is how the table is partitioned; it does not change while the table is open.
+func (t *Table) Partitions() *partition.Scheme { return t.scheme }
 
 // Chunk gives an empty chunk for rows of this table. It goes to Append or back through Recycle.
 func (t *Table) Chunk() *column.Chunk { return t.chunks.Get().(*column.Chunk) }
@@ -240,7 +247,7 @@ func (t *Table) Flush(ctx context.Context) error {
 		return t.Err()
 	}
 	seq := t.pending.lastSeq
-	if seq == 0 && t.writing != nil {
+	if seq == 0 && t.writing != nil && !t.writing.inTable { // of what is in the table nobody would answer
 		seq = t.writing.lastSeq
 	}
 	if seq == 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,6 +15,7 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/delta"
 	"github.com/zerobus-go/zerobus/server/internal/lake"
 	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
+	"github.com/zerobus-go/zerobus/server/internal/partition"
 )
 
 // Tables is the lake's side of the catalog's tables: their Delta logs and files. It implements catalog.Tables, with a running
@@ -45,27 +47,12 @@ func (ts *Tables) Create(ctx context.Context, id [16]byte, name catalog.Name, lo
 	}
 	_, err = delta.Create(ctx, ts.lake.Sub(location), delta.CreateSpec{
 		ID: uuid.UUID(id).String(), Name: name.String(), Description: ct.Comment, SchemaString: string(sch),
-		Configuration: ct.Properties, Protocol: protocolFor(&ct.Columns), EngineInfo: ts.engine, Now: ts.now,
+		PartitionColumns: ct.PartitionBy, Configuration: ct.Properties, Protocol: protocolOf(delta.Protocol{MinReaderVersion: 1, MinWriterVersion: 2}, &ct.Columns), EngineInfo: ts.engine, Now: ts.now,
 	})
 	if errors.Is(err, delta.ErrTableExists) {
 		return fmt.Errorf("%w: %w", fs.ErrExist, err)
 	}
 	return err
-}
-
-// protocolFor is the weakest protocol that says all that the columns need.
-func protocolFor(s *schema.Struct) delta.Protocol {
-	for i := range s.Fields {
-		if s.Fields[i].Type.Kind == schema.TimestampNTZ {
-			return delta.Protocol{
-				MinReaderVersion: 3, MinWriterVersion: 7,
-				ReaderFeatures: []string{"timestampNtz"},
-				// What writer versions up to 6 imply must be listed from 7 on.
-				WriterFeatures: []string{"appendOnly", "invariants", "timestampNtz"},
-			}
-		}
-	}
-	return delta.Protocol{MinReaderVersion: 1, MinWriterVersion: 2}
 }
 
 // Drop removes the table's files and, when it is open, ends its pipeline.
@@ -76,17 +63,17 @@ func (ts *Tables) Drop(ctx context.Context, info catalog.Table) error {
 	return ts.store(info).RemoveAll(ctx, "")
 }
 
-// Schema is the table's present schema, from its Delta log.
-func (ts *Tables) Schema(ctx context.Context, info catalog.Table) (*schema.Struct, error) {
+// Schema is the table's present schema and what it is partitioned by, from its Delta log.
+func (ts *Tables) Schema(ctx context.Context, info catalog.Table) (*schema.Struct, []string, error) {
 	d, err := ts.Delta(ctx, info)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s := new(schema.Struct)
 	if err := json.Unmarshal([]byte(d.Snapshot().Metadata.SchemaString), s); err != nil {
-		return nil, fmt.Errorf("table %s: schema: %w", info.Name, err)
+		return nil, nil, fmt.Errorf("table %s: schema: %w", info.Name, err)
 	}
-	return s, nil
+	return s, d.Snapshot().Metadata.PartitionColumns, nil
 }
 
 // Delta reads the table's Delta log.
@@ -111,12 +98,19 @@ func (ts *Tables) Head(ctx context.Context, info catalog.Table, limit int, row f
 	if err := json.Unmarshal([]byte(d.Snapshot().Metadata.SchemaString), s); err != nil {
 		return fmt.Errorf("table %s: schema: %w", info.Name, err)
 	}
+	scheme, err := partition.New(s, d.Snapshot().Metadata.PartitionColumns)
+	if err != nil {
+		return fmt.Errorf("table %s: %w", info.Name, err)
+	}
 	var files []delta.Add
 	for f := range d.Snapshot().Files() {
 		files = append(files, f)
 	}
 	for i := len(files) - 1; i >= 0 && limit > 0; i-- {
-		n, err := ts.headOf(ctx, info, files[i], s, limit, row)
+		if files[i].DeletionVector != nil {
+			return fmt.Errorf("table %s: file %s has lost rows to a deletion vector, which is not read here; use another reader", info.Name, files[i].Path)
+		}
+		n, err := ts.headOf(ctx, info, files[i], scheme, limit, row)
 		if err != nil {
 			return fmt.Errorf("table %s: file %s: %w", info.Name, files[i].Path, err)
 		}
@@ -125,15 +119,23 @@ func (ts *Tables) Head(ctx context.Context, info catalog.Table, limit int, row f
 	return nil
 }
 
-func (ts *Tables) headOf(ctx context.Context, info catalog.Table, f delta.Add, s *schema.Struct, limit int, row func([]any) error) (n int, err error) {
-	r, err := ts.store(info).Open(ctx, f.Path)
+func (ts *Tables) headOf(ctx context.Context, info catalog.Table, f delta.Add, s *partition.Scheme, limit int, row func([]any) error) (n int, err error) {
+	keys, err := s.Parse(f.PartitionValues)
+	if err != nil {
+		return 0, err
+	}
+	name, err := url.PathUnescape(f.Path)
+	if err != nil {
+		return 0, err
+	}
+	r, err := ts.store(info).Open(ctx, name)
 	if err != nil {
 		return 0, err
 	}
 	defer r.Close()
-	err = parquetfile.Read(r, r.Size(), s, limit, func(values []any) error {
+	err = parquetfile.Read(r, r.Size(), s.Files(), limit, func(values []any) error {
 		n++
-		return row(values)
+		return row(s.Row(keys, values))
 	})
 	return n, err
 }

@@ -1,0 +1,35 @@
+package gateway
+
+import (
+	"github.com/zerobus-go/zerobus/server/internal/column"
+	"github.com/zerobus-go/zerobus/server/internal/decode"
+	"github.com/zerobus-go/zerobus/server/internal/partition"
+	"github.com/zerobus-go/zerobus/server/internal/table"
+)
+
+// checked refuses records whose values cannot be those of a partition.
+type checked struct {
+	decode.Decoder
+	scheme *partition.Scheme
+}
+
+// withCheck is the decoder of a stream to a table.
+func withCheck(d decode.Decoder, t *table.Table) decode.Decoder {
+	if !t.Partitions().Partitioned() {
+		return d
+	}
+	return &checked{d, t.Partitions()}
+}
+
+// Decode implements decode.Decoder.
+func (d *checked) Decode(dst *column.Chunk, record []byte) error {
+	if err := d.Decoder.Decode(dst, record); err != nil {
+		return err
+	}
+	last := dst.Rows - 1
+	if field, reason := d.scheme.Check(dst, last); reason != "" {
+		dst.Truncate(last)
+		return &decode.RecordError{Field: field, Reason: reason}
+	}
+	return nil
+}
