@@ -96,6 +96,10 @@ interop: build ## other people's clients and readers against our server (install
 	./interop/run
 	./interop/sdks/run quick
 
+.PHONY: interop-spark
+interop-spark: build ## Spark with Delta Lake reads our tables and writes beside us (installs a Spark into interop/)
+	./interop/spark/run
+
 .PHONY: interop-sdks
 interop-sdks: build ## published packages of the official SDKs against our server; ONLY='java rust' runs these languages
 	./interop/sdks/run $(ONLY)

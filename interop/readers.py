@@ -1,66 +1,29 @@
-"""Reads the tables that the server wrote with delta-rs and DuckDB and compares every row with what was sent.
+"""Reads the tables that the server wrote with delta-rs, Polars and DuckDB and compares every row with what was sent.
 
 usage: readers.py ZEROBUS_BINARY OUT_DIR FLIGHTS_NDJSON_GZ
 """
 
-import base64
-import collections
-import datetime
-import decimal
 import glob
 import gzip
 import json
 import os
-import subprocess
 import sys
+import urllib.parse
 
 import deltalake
 import duckdb
+import polars
 import pyarrow
 import pyarrow.parquet
 
+import tables
+
 BINARY, OUT = sys.argv[1:3]
-EPOCH = datetime.datetime(1970, 1, 1)
-RESULTS = []
+REPORT = tables.Report()
 
 
 def location(table):
-    out = subprocess.run([BINARY, "table", "describe", "main.default." + table, "--data", OUT + "/data", "--json"],
-                         check=True, capture_output=True, text=True).stdout
-    return json.loads(out)["location"]
-
-
-def micros(t):
-    if t.tzinfo is not None:
-        t = t.astimezone(datetime.timezone.utc).replace(tzinfo=None)
-    d = t - EPOCH
-    return (d.days * 86400 + d.seconds) * 1_000_000 + d.microseconds
-
-
-def canonical(value):
-    """A value as the client wrote it down."""
-    if isinstance(value, (bytes, bytearray)):
-        return base64.b64encode(value).decode()
-    if isinstance(value, datetime.datetime):
-        return micros(value)
-    if isinstance(value, datetime.date):
-        return (value - EPOCH.date()).days
-    if isinstance(value, decimal.Decimal):
-        return str(value) if value else "0.0000"
-    return value
-
-
-def multiset(rows, names):
-    return collections.Counter(tuple(canonical(r[n]) for n in names) for r in rows)
-
-
-def compare(reader, version, table, got, want, names):
-    got, want = multiset(got, names), multiset(want, names)
-    result = "ok"
-    if got != want:
-        missing, extra = want - got, got - want
-        result = f"{missing.total()} missing, {extra.total()} extra; e.g. {next(iter(missing or extra))}"
-    RESULTS.append((reader, version, table, got.total(), result))
+    return tables.Tool(BINARY, OUT).location(table)
 
 
 def plain(table):
@@ -76,27 +39,112 @@ def plain(table):
     return pyarrow.table(cols, names=table.schema.names).to_pylist()
 
 
-def delta_rs(table, want, names):
-    t = deltalake.DeltaTable(location(table))
-    compare("delta-rs", deltalake.__version__, table, plain(t.to_pyarrow_table()), want, names)
-    # Each version adds to the one before it; the first is empty.
-    rows = [deltalake.DeltaTable(location(table), version=v).to_pyarrow_table().num_rows for v in range(t.version() + 1)]
-    ok = rows[0] == 0 and all(a < b for a, b in zip(rows, rows[1:])) and rows[-1] == len(want)
-    RESULTS.append(("delta-rs", deltalake.__version__, table + f" @0..{t.version()}", rows[-1], "ok" if ok else f"rows by version: {rows}"))
-    statistics(table, t)
+# Readers. Each gives the rows of a version, or of the latest, as dictionaries.
+
+def delta_rs(root, version=None):
+    return plain(deltalake.DeltaTable(root, version=version).to_pyarrow_table())
 
 
-def statistics(table, t):
+def by_polars(root, version=None):
+    return plain(polars.scan_delta(root, version=version).collect().to_arrow())
+
+
+def duck(root, version=None):
+    """Replays the commits of the log in SQL and reads the live files. Values of partition columns are in the log alone."""
+    con = duckdb.connect()
+    con.sql("SET TimeZone = 'UTC'")
+    logs = sorted(glob.glob(root + "/_delta_log/" + "[0-9]" * 20 + ".json"))
+    actions = con.execute("""
+        WITH actions AS (
+          SELECT json, json->>'$.add.path' AS added, json->>'$.remove.path' AS removed, filename
+          FROM read_json_objects(?, format = 'newline_delimited', filename = true))
+        SELECT added, json->'$.add.partitionValues' FROM actions
+        WHERE added IS NOT NULL AND added NOT IN (SELECT removed FROM actions WHERE removed IS NOT NULL)
+        """, [logs[: None if version is None else version + 1]]).fetchall()
+    if not actions:
+        return []
+    values = {f"{root}/{urllib.parse.unquote(path)}": json.loads(partition or "{}") for path, partition in actions}
+    found = con.sql("SELECT *, filename AS \"from file\" FROM read_parquet(?, hive_partitioning = false)", params=[list(values)]).to_arrow_table()
+    rows = plain(found)
+    for row in rows:
+        row["values"] = values[row.pop("from file")]
+    return rows
+
+
+READERS = [("delta-rs", deltalake.__version__, delta_rs), ("Polars", polars.__version__, by_polars), ("DuckDB", duckdb.__version__, duck)]
+
+
+def key_of(table, row):
+    """The row of a reader as text. What is in the log alone comes as text of the log."""
+    for name, text in (row.get("values") or {}).items():
+        row[name] = tables.partition_value(table.kinds[name], text)
+    return table.key(row)
+
+
+def shared(table):
+    """All readers on a table of tables.py: every row of the latest version, and the first rows at each older one."""
+    root, want = location(table.name), table.expected()
+    latest = tables.versions(root) - 1
+    for reader, version, read in READERS:
+        def check(what, judge):
+            try:
+                rows, fault = judge()
+            except Exception as e:  # a reader that gives up is a finding like any other
+                rows, fault = 0, f"{type(e).__name__}: {str(e)[:1000]}"
+            REPORT.note(reader, version, what, table.name, rows, fault)
+
+        def rows():
+            got = [key_of(table, r) for r in read(root)]
+            return len(got), tables.difference(got, want)
+
+        def versions():
+            total, before = 0, -1
+            for v in range(latest + 1):
+                got = [key_of(table, r) for r in read(root, v)]
+                fault = tables.difference(got, want[: len(got)])
+                if len(got) < before or v == 0 and got or fault:
+                    return total, f"version {v}: {len(got)} rows, {before} in the version before: {fault}"
+                total, before = total + len(got), len(got)
+            return total, None
+
+        check("rows", rows)
+        check("old versions", versions)
+    statistics(table.name, root)
+
+
+def sent_by_others(name, sent):
+    """All readers on a table that another program has filled."""
+    root, names = location(name), list(sent[0])
+    kinds = {field.name: kind_of_arrow(field.type) for field in pyarrow.schema(deltalake.DeltaTable(root).schema().to_arrow()) if field.name in names}
+    key = lambda row: json.dumps([tables.canonical(kinds[n], row[n]) for n in names])
+    want = [key(r) for r in sent]
+    for reader, version, read in READERS:
+        got = [key(r) for r in read(root)]
+        REPORT.note(reader, version, "rows", name, len(got), tables.difference(got, want))
+    statistics(name, root)
+
+
+def kind_of_arrow(kind):
+    if pyarrow.types.is_decimal(kind):
+        return ("decimal", kind.precision, kind.scale)
+    if pyarrow.types.is_floating(kind):
+        return ("float",) if kind.bit_width == 32 else ("double",)
+    return ("other",)
+
+
+def statistics(table, root):
     """The statistics of each file against the file, as delta-rs and pyarrow read them."""
-    faults = []
-    actions = pyarrow.table(t.get_add_actions(flatten=True)).to_pylist()
-    for a in actions:
-        data = pyarrow.parquet.read_table(location(table) + "/" + a["path"])
+    faults, rows = [], 0
+    for a in pyarrow.table(deltalake.DeltaTable(root).get_add_actions(flatten=True)).to_pylist():
+        data = pyarrow.parquet.read_table(root + "/" + urllib.parse.unquote(a["path"]), partitioning=None)
+        rows += data.num_rows
         if a["num_records"] != data.num_rows:
             faults.append(f"{a['path']}: {a['num_records']} records, {data.num_rows} rows")
         for name in data.schema.names:
             column = data[name]
-            if a.get("null_count." + name) != column.null_count:
+            if "null_count." + name not in a and "min." + name not in a:
+                continue  # beyond the first columns, or nested
+            if a.get("null_count." + name) not in (column.null_count, None):
                 faults.append(f"{name}: null count {a.get('null_count.' + name)}, {column.null_count} nulls")
             values = [v for v in column.to_pylist() if v is not None] if not pyarrow.types.is_timestamp(column.type) else []
             low, high = a.get("min." + name), a.get("max." + name)
@@ -104,27 +152,7 @@ def statistics(table, t):
                 faults.append(f"{name}: min {low} above {min(values)}")
             if values and high is not None and high < max(values):
                 faults.append(f"{name}: max {high} below {max(values)}")
-    RESULTS.append(("delta-rs", deltalake.__version__, table + " statistics", len(actions), faults[0] if faults else "ok"))
-
-
-def duck(table, want, names):
-    """Replays the log in SQL and reads the live files."""
-    root = location(table)
-    con = duckdb.connect()
-    con.sql("SET TimeZone = 'UTC'")
-    live = con.sql(f"""
-        WITH actions AS (
-          SELECT json->>'$.add.path' AS added, json->>'$.remove.path' AS removed, filename
-          FROM read_json_objects('{root}/_delta_log/0*.json', format = 'newline_delimited', filename = true))
-        SELECT added FROM actions WHERE added IS NOT NULL AND added NOT IN (SELECT removed FROM actions WHERE removed IS NOT NULL)
-        """).fetchall()
-    files = [f"{root}/{path}" for (path,) in live]
-    columns = ", ".join(
-        f"epoch_us({n})" + f" AS {n}" if n in ("ts", "ntz", "date") else f"date_diff('day', DATE '1970-01-01', day) AS day" if n == "day" else n
-        for n in names)
-    cursor = con.execute(f"SELECT {columns} FROM read_parquet(?)", [files])
-    got = [dict(zip(names, row)) for row in cursor.fetchall()]
-    compare("DuckDB", duckdb.__version__, table, got, want, names)
+    REPORT.note("delta-rs", deltalake.__version__, "statistics against the files", table, rows, faults[0] if faults else None)
 
 
 def leave(status):
@@ -134,23 +162,22 @@ def leave(status):
 
 
 def main():
-    tables = {}
+    with open(tables.refused_file(OUT)) as f:
+        refused = json.load(f)
+    REPORT.refused(refused)
+    sent = {}
     for path in sorted(glob.glob(OUT + "/sent-*.json")):
         with open(path) as f:
-            tables[path.rsplit("sent-", 1)[1].removesuffix(".json")] = json.load(f)
+            sent[path.rsplit("sent-", 1)[1].removesuffix(".json")] = json.load(f)
     with gzip.open(sys.argv[3], "rt") as f:
-        tables["flights"] = [json.loads(line) for line in f]
-    assert len(tables) == 3, tables.keys()
-    for table, want in tables.items():
-        names = list(want[0])
-        delta_rs(table, want, names)
-        duck(table, want, names)
-    width = [max(len(str(r[i])) for r in RESULTS + [("reader", "version", "table", "rows", "result")]) for i in range(5)]
-    for r in [("reader", "version", "table", "rows", "result")] + RESULTS:
-        print("  ".join(str(c).ljust(w) for c, w in zip(r, width)).rstrip())
-    bad = [r for r in RESULTS if r[4] != "ok"]
-    print(f"{len(RESULTS) - len(bad)} passed, {len(bad)} failed")
-    leave(1 if bad else 0)
+        sent["flights"] = [json.loads(line) for line in f]
+    assert len(sent) == 3, sent.keys()
+    for name, rows in sent.items():
+        sent_by_others(name, rows)
+    for table in tables.TABLES:
+        if table.name not in refused:
+            shared(table)
+    leave(REPORT.finish())
 
 
 if __name__ == "__main__":
