@@ -77,7 +77,7 @@ func BenchmarkTake(b *testing.B) {
 				g: New(&admission.Gate{}, Options{}), ss: noTransport{ctx: b.Context()}, log: slog.New(slog.DiscardHandler),
 				name: "main.default.t", table: t, kind: wire.JSON, progress: newProgress(),
 			}
-			if s.decoder, err = decode.NewJSON(t.Schema()); err != nil {
+			if s.decoder, err = decode.NewJSON(t.Shape().Schema()); err != nil {
 				b.Fatal(err)
 			}
 			var body, msg []byte

@@ -14,11 +14,11 @@ type checked struct {
 }
 
 // withCheck is the decoder of a stream to a table.
-func withCheck(d decode.Decoder, t *table.Table) decode.Decoder {
-	if !t.Partitions().Partitioned() {
+func withCheck(d decode.Decoder, s *table.Shape) decode.Decoder {
+	if !s.Partitions().Partitioned() {
 		return d
 	}
-	return &checked{d, t.Partitions()}
+	return &checked{d, s.Partitions()}
 }
 
 // Decode implements decode.Decoder.

@@ -37,6 +37,7 @@ type stream struct {
 	// Set by the handshake.
 	name    string
 	table   *table.Table
+	shape   *table.Shape // its columns when the stream was opened
 	decoder decode.Decoder
 	kind    wire.RecordType
 	numbers numbers
@@ -238,15 +239,16 @@ func (s *stream) handshake() error {
 		return trouble(table.ErrDropped, s.name)
 	}
 	s.table, s.name = t, t.Info().Name.String()
+	s.shape = t.Shape()
 	s.flow = s.g.gate.Flow(s.claims.PrincipalID, s.name)
 	switch s.kind {
 	case wire.Proto:
 		if len(c.Descriptor) == 0 {
 			return status.Errorf(codes.InvalidArgument, "table %s: a stream of protobuf records needs descriptor_proto.", s.name)
 		}
-		s.decoder, err = decode.NewProto(t.Schema(), c.Descriptor)
+		s.decoder, err = decode.NewProto(s.shape.Schema(), c.Descriptor)
 	case wire.JSON:
-		s.decoder, err = decode.NewJSON(t.Schema())
+		s.decoder, err = decode.NewJSON(s.shape.Schema())
 	case wire.Unspecified:
 		return status.Errorf(codes.InvalidArgument, "table %s: Record type is not specified.", s.name)
 	default:
@@ -255,7 +257,7 @@ func (s *stream) handshake() error {
 	if err != nil {
 		return status.Errorf(codes.InvalidArgument, "table %s: %v.", s.name, err)
 	}
-	s.decoder = withCheck(s.decoder, t)
+	s.decoder = withCheck(s.decoder, s.shape)
 	return nil
 }
 
@@ -353,7 +355,7 @@ func (s *stream) take(b []byte, req *wire.Request, offset int64) error {
 		counters.refused[RefusedRequest].Add(1)
 		return err
 	}
-	c := s.table.Chunk()
+	c := s.shape.Chunk()
 	skipped, err := s.decode(c, req, offset, repeats)
 	if err != nil {
 		counters.refused[RefusedRecord].Add(1)

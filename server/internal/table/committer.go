@@ -160,7 +160,7 @@ func (t *Table) put(ctx context.Context, p *pending) error {
 	try, cancel := context.WithTimeout(ctx, t.set.opts.CommitTimeout)
 	defer cancel()
 	version, err := t.delta.Append(try, delta.Append{
-		AppID: t.set.appID, TxnVersion: int64(p.lastSeq), Adds: p.files, Rows: int64(p.rows), Bytes: size, Base: t.base,
+		AppID: t.set.appID, TxnVersion: int64(p.lastSeq), Adds: p.files, Rows: int64(p.rows), Bytes: size, Base: p.shape.base,
 	})
 	switch {
 	case !errors.Is(err, delta.ErrAlreadyCommitted):
@@ -222,7 +222,8 @@ const atOnce = 8
 // writeFiles writes the data files that are not written yet.
 func (t *Table) writeFiles(ctx context.Context, p *pending) error {
 	if p.split == nil {
-		p.split = t.scheme.Split(p.chunks)
+		p.shape = t.shape.Load()
+		p.split = p.shape.scheme.Split(p.chunks)
 		t.warnOfMany(p.split.Partitions(), p.rows)
 	}
 	for {
@@ -282,7 +283,7 @@ func (t *Table) writeSome(ctx context.Context, p *pending) error {
 			return fmt.Errorf("create data file: %w", err)
 		}
 		files = append(files, file{Writer: w, at: i})
-		res, err := parquetfile.Write(w, t.scheme.Files(), f.Chunks, t.set.opts.Parquet)
+		res, err := parquetfile.Write(w, p.shape.scheme.Files(), f.Chunks, t.set.opts.Parquet)
 		if err != nil {
 			return fmt.Errorf("write data file %s: %w", name, err)
 		}

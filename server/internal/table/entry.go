@@ -40,14 +40,24 @@ type mark struct {
 }
 
 func signature(columns []schema.Field) uint64 {
+	if len(columns) == 0 {
+		return fnv.New64a().Sum64()
+	}
+	return signatures(columns)[len(columns)-1]
+}
+
+// signatures are those of the first column, of the first two, and so on.
+func signatures(columns []schema.Field) []uint64 {
+	out := make([]uint64, len(columns))
 	h := fnv.New64a()
 	for i := range columns {
 		h.Write([]byte(columns[i].Name))
 		h.Write([]byte{0})
 		h.Write([]byte(columns[i].Type.String()))
 		h.Write([]byte{0})
+		out[i] = h.Sum64()
 	}
-	return h.Sum64()
+	return out
 }
 
 // appendEntry appends the payload for a chunk of a table whose columns have this signature.

@@ -105,7 +105,7 @@ func TestPartition_RowsComeBack(t *testing.T) {
 			for range r.IntN(30) {
 				row := make([]any, len(c.Cols))
 				for j := range c.Cols {
-					f := &tab.Schema().Fields[j]
+					f := &tab.Shape().Schema().Fields[j]
 					row[j] = randomValue(r, &f.Type, &c.Cols[j])
 					if row[j] == "" && slices.Contains(by, f.Name) {
 						row[j] = nil

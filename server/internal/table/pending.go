@@ -31,6 +31,7 @@ type pending struct {
 	// Of what the committer has taken: the rows by partition, the data files that are written, those that are being written, and the
 	// names of files that were used; whether a commit was tried whose outcome is not known; and that it is in the table, while the ledger waits for the
 	// positions.
+	shape     *Shape // as which they are written
 	split     *partition.Split
 	files     []delta.Add
 	some      []delta.Add

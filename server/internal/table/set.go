@@ -2,7 +2,6 @@ package table
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,12 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/zerobus-go/zerobus/schema"
 	"github.com/zerobus-go/zerobus/server/internal/catalog"
-	"github.com/zerobus-go/zerobus/server/internal/column"
 	"github.com/zerobus-go/zerobus/server/internal/delta"
 	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
-	"github.com/zerobus-go/zerobus/server/internal/partition"
 	"github.com/zerobus-go/zerobus/server/internal/wal"
 	"golang.org/x/sync/semaphore"
 )
@@ -122,7 +118,11 @@ func (s *Set) Open(ctx context.Context, name catalog.Name) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.openInfo(ctx, info)
+	t, err := s.openInfo(ctx, info)
+	if err == nil {
+		t.look(ctx)
+	}
+	return t, err
 }
 
 func (s *Set) openInfo(ctx context.Context, info catalog.Table) (*Table, error) {
@@ -181,28 +181,18 @@ func (s *Set) load(ctx context.Context, info catalog.Table) (*Table, error) {
 	if err := delta.CheckWritable(snap); err != nil {
 		return nil, fmt.Errorf("table %s: %w", info.Name, err)
 	}
-	sch := new(schema.Struct)
-	if err := json.Unmarshal([]byte(snap.Metadata.SchemaString), sch); err != nil {
-		return nil, fmt.Errorf("table %s: schema: %w", info.Name, err)
-	}
-	if _, err := column.NewChunk(sch); err != nil {
-		return nil, fmt.Errorf("table %s: %w: %w", info.Name, delta.ErrUnsupported, err)
-	}
-	scheme, err := partition.New(sch, snap.Metadata.PartitionColumns)
+	shape, err := newShape(snap)
 	if err != nil {
-		return nil, fmt.Errorf("table %s: %w: %w", info.Name, delta.ErrUnsupported, err)
+		return nil, fmt.Errorf("table %s: %w", info.Name, err)
 	}
 	t := &Table{
-		info: info, schema: sch, scheme: scheme, set: s, store: store, delta: dt, base: snap, sign: signature(sch.Fields),
+		info: info, set: s, store: store, delta: dt,
 		memory:  semaphore.NewWeighted(s.tableMemory),
 		log:     s.opts.Logger.With("table", info.Name.String()),
 		wake:    make(chan struct{}, 1),
 		stopped: make(chan struct{}),
 	}
-	t.chunks.New = func() any {
-		c, _ := column.NewChunk(sch) // checked above
-		return c
-	}
+	t.shape.Store(shape)
 	if txn, ok := snap.Txns[s.appID]; ok {
 		t.committed = uint64(txn.Version)
 		// The log is about to be trimmed by what this commit says.
@@ -321,7 +311,7 @@ func (s *Set) replay(ctx context.Context, info catalog.Table, entry wal.Entry) (
 	if done {
 		return 0, nil
 	}
-	c, err := e.chunk(t.schema)
+	c, err := e.chunk(t.shape.Load().schema)
 	if err != nil {
 		return 0, fmt.Errorf("log sequence %d: %w", entry.Seq, err)
 	}

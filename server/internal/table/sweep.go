@@ -100,7 +100,7 @@ func (t *Table) firstFile(seq uint64) string {
 func (t *Table) newFiles(ctx context.Context) iter.Seq2[string, error] {
 	type span struct{ prefix, after, until string }
 	spans := []span{{"", "", logDir}, {"", logDirEnd, ""}}
-	if !t.scheme.Partitioned() {
+	if !t.shape.Load().scheme.Partitioned() {
 		first := t.firstFile(t.committed)
 		spans = []span{{first[:sameLog], first, ""}}
 	}

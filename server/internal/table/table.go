@@ -10,12 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/zerobus-go/zerobus/schema"
 	"github.com/zerobus-go/zerobus/server/internal/catalog"
 	"github.com/zerobus-go/zerobus/server/internal/column"
 	"github.com/zerobus-go/zerobus/server/internal/delta"
 	"github.com/zerobus-go/zerobus/server/internal/lake"
-	"github.com/zerobus-go/zerobus/server/internal/partition"
 	"github.com/zerobus-go/zerobus/server/internal/wal"
 	"golang.org/x/sync/semaphore"
 )
@@ -33,18 +31,14 @@ var (
 // Table is an open table.
 type Table struct {
 	info   catalog.Table
-	schema *schema.Struct
-	scheme *partition.Scheme
+	shape  atomic.Pointer[Shape]
 	set    *Set
 	store  lake.Store
 	delta  *delta.Table
-	base   *delta.Snapshot     // the snapshot that schema was read from
-	sign   uint64              // the signature of schema
 	memory *semaphore.Weighted // this table's part of the budget
 	short  atomic.Int64        // calls that wait for memory of this table
 	log    *slog.Logger
 
-	chunks   sync.Pool // *column.Chunk
 	payloads sync.Pool // *[]byte
 
 	claims  sync.Mutex // one claim at a time is decided, and idle producers are forgotten between two; before mu
@@ -84,14 +78,11 @@ type flush struct {
 // Info is the table's entry in the catalog.
 func (t *Table) Info() catalog.Table { return t.info }
 
-// Schema is the table's schema; it does not change while the table is open.
-func (t *Table) Schema() *schema.Struct { return t.schema }
+// Shape is the table's columns as they are now.
+func (t *Table) Shape() *Shape { return t.shape.Load() }
 
-// Partitions is how the table is partitioned; it does not change while the table is open.
-func (t *Table) Partitions() *partition.Scheme { return t.scheme }
-
-// Chunk gives an empty chunk for rows of this table. It goes to Append or back through Recycle.
-func (t *Table) Chunk() *column.Chunk { return t.chunks.Get().(*column.Chunk) }
+// Chunk gives an empty chunk for rows of the present shape. It goes to Append or back through Recycle.
+func (t *Table) Chunk() *column.Chunk { return t.shape.Load().Chunk() }
 
 // Recycle takes back a chunk that was not appended.
 func (t *Table) Recycle(c *column.Chunk) {
@@ -99,7 +90,9 @@ func (t *Table) Recycle(c *column.Chunk) {
 		return
 	}
 	c.Reset()
-	t.chunks.Put(c)
+	if s := t.shape.Load(); len(c.Cols) == len(s.schema.Fields) {
+		s.chunks.Put(c)
+	}
 }
 
 // Err tells why the table takes no rows, or nil.
@@ -143,7 +136,7 @@ func (t *Table) write(ctx context.Context, chain *wal.Chain, c *column.Chunk, si
 	if buf == nil {
 		buf = new([]byte)
 	}
-	*buf = appendEntry((*buf)[:0], t.sign, &m, c)
+	*buf = appendEntry((*buf)[:0], t.shape.Load().signs[len(c.Cols)-1], &m, c)
 	err := t.set.wal.Append(ctx, chain, wal.TableID(t.info.ID), *buf, func(seq uint64, err error) {
 		if err != nil {
 			t.release(size)
