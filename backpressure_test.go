@@ -69,6 +69,7 @@ func TestBackpressure_BP03_AReconnectFreesNothing(t *testing.T) {
 		w.ingest(s, 3, 1)
 		w.took("the fourth", start, 1400*ms, 1400*ms)
 		wantRecords(w, "second connection", w.conns(2)[1].Records(), 0, 3)
+		synctest.Wait() // the fourth has arrived
 		w.srv.Connections()[1].Ack(3)
 		time.Sleep(ms)
 		w.must(s.Close(w.timeout(time.Second)))
