@@ -46,7 +46,9 @@ def delta_rs(root, version=None):
 
 
 def by_polars(root, version=None):
-    return plain(polars.scan_delta(root, version=version).collect().to_arrow())
+    # Its own scan takes the values of partitions from the names of directories, not from the log.
+    by_log = bool(deltalake.DeltaTable(root).metadata().partition_columns)
+    return plain(polars.scan_delta(root, version=version, use_pyarrow=by_log).collect().to_arrow())
 
 
 def duck(root, version=None):

