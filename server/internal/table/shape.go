@@ -30,6 +30,9 @@ func newShape(snap *delta.Snapshot) (*Shape, error) {
 	if err := json.Unmarshal([]byte(snap.Metadata.SchemaString), s.schema); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
+	if len(s.schema.Fields) == 0 {
+		return nil, fmt.Errorf("%w: it has no columns", delta.ErrUnsupported)
+	}
 	if _, err := column.NewChunk(s.schema); err != nil {
 		return nil, fmt.Errorf("%w: %w", delta.ErrUnsupported, err)
 	}

@@ -1,13 +1,16 @@
 package table
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/zerobus-go/zerobus/server/internal/catalog"
 	"github.com/zerobus-go/zerobus/server/internal/column"
+	"github.com/zerobus-go/zerobus/server/internal/delta"
 )
 
 // cells reads a table as text, a row each, sorted.
@@ -98,4 +101,11 @@ func TestShape_Extends(t *testing.T) {
 	tab.Recycle(c)
 	tab.Recycle(&column.Chunk{})
 	l.stop()
+}
+
+func TestShape_OfATableWithoutColumns(t *testing.T) {
+	snap := &delta.Snapshot{Metadata: delta.Metadata{SchemaString: `{"type":"struct","fields":[]}`}}
+	if _, err := newShape(snap); !errors.Is(err, delta.ErrUnsupported) || !strings.Contains(err.Error(), "no columns") {
+		t.Error(err)
+	}
 }
