@@ -8,7 +8,6 @@ and ends several times in between, and goes on from where delta-rs left the log.
 """
 
 import collections
-import glob
 import json
 import os
 import shutil
@@ -18,11 +17,12 @@ import time
 import deltalake
 import pyarrow.parquet
 
+import aged
 from serving import Server
 from tables import Tool, wait_until
 
 BINARY, OUT = sys.argv[1], sys.argv[2] + "/checkpoints"
-TABLE, INTERVAL, ROWS = "aged", 4, 20
+INTERVAL = 4  # of checkpoints
 FAULTS = []
 
 
@@ -31,35 +31,8 @@ def check(what, got, want):
         FAULTS.append(f"{what}: {str(got)[:500]}, want {str(want)[:500]}")
 
 
-class Aged:
-    """The table, and what was sent to it."""
-
-    def __init__(self, tool):
-        self.tool, self.sent = tool, 0
-        tool("sql", f"CREATE TABLE main.default.{TABLE} (id BIGINT NOT NULL, note STRING, part STRING) USING DELTA PARTITIONED BY (part) "
-                    f"TBLPROPERTIES ('delta.checkpointInterval' = '{INTERVAL}')")
-        self.env = tool.writer(TABLE)
-        self.root = tool.location(TABLE)
-
-    def row(self, i):
-        return {"id": i, "note": None if i % 7 == 0 else f"größe {i}", "part": [None, "a", "b c/d"][i // ROWS % 3]}
-
-    def send(self, commits):
-        for _ in range(commits):
-            before = self.version()
-            lines = [json.dumps(self.row(self.sent + i)) for i in range(ROWS)]
-            self.tool("ingest", "--table", "main.default." + TABLE, "-", input="\n".join(lines), env=self.env)
-            self.sent += ROWS
-            wait_until("a commit", lambda: self.version() > before)
-
-    def log(self, pattern):
-        return sorted(glob.glob(self.root + "/_delta_log/" + pattern))
-
-    def version(self):
-        return int(os.path.basename(self.log("0*.json")[-1])[:20])
-
-    def checkpoints(self):
-        return [int(os.path.basename(p)[:20]) for p in self.log("*.checkpoint.parquet")]
+class Table(aged.Aged):
+    """The table, as delta-rs has it."""
 
     def state(self):
         """What delta-rs finds."""
@@ -72,8 +45,7 @@ class Aged:
 
     def whole(self, what):
         """Every row that was sent is there, once."""
-        want = collections.Counter((r["id"], r["note"], r["part"]) for r in map(self.row, range(self.sent)))
-        check(what + ": rows", self.state()["rows"], want)
+        check(what + ": rows", self.state()["rows"], collections.Counter(self.rows()))
 
 
 def serve():
@@ -158,7 +130,7 @@ def ours_cleaned(table):
 def main():
     os.makedirs(OUT)
     with serve():
-        table = Aged(Tool(BINARY, OUT))
+        table = Table(Tool(BINARY, OUT), interval=INTERVAL)
     n = ours_for_delta_rs(table)
     theirs_for_us(table)
     ours_cleaned(table)

@@ -1,6 +1,6 @@
 """Reads the tables of ../tables.py with Spark, and has Spark write beside the server.
 
-usage: check.py ZEROBUS_BINARY OUT_DIR [beside | tables]
+usage: check.py ZEROBUS_BINARY OUT_DIR [tables | beside | logs]
 """
 
 import itertools
@@ -11,12 +11,13 @@ import time
 import urllib.parse
 
 import beside
+import logs
 import serving
 import session
 import tables
 
 BINARY, OUT = sys.argv[1:3]
-PARTS = sys.argv[3:] or ["tables", "beside"]
+PARTS = sys.argv[3:] or ["tables", "beside", "logs"]
 REPORT = tables.Report()
 
 
@@ -181,6 +182,8 @@ def main():
         with serving.Server(BINARY, OUT):
             state = beside.run(spark, BINARY, OUT, REPORT)
         beside.after_restart(spark, BINARY, OUT, REPORT, state)
+    if "logs" in PARTS:
+        logs.run(spark, BINARY, OUT, REPORT)
     spark.stop()
     print(f"spark     {time.monotonic() - began:.0f} s in all")
     sys.exit(REPORT.finish())
