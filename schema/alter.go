@@ -220,5 +220,12 @@ func (a *AlterTable) Columns(before *Struct) (*Struct, error) {
 		}
 		after.Fields[i].Comment = *a.Comment
 	}
+	if before.Validate() != nil { // others, and column mapping, allow more names than are made here
+		added := &Struct{Fields: a.Add}
+		if len(a.Add) == 0 {
+			return after, nil
+		}
+		return after, added.Validate()
+	}
 	return after, after.Validate()
 }

@@ -13,8 +13,9 @@ import (
 type CreateTable struct {
 	Name        []string          // one to three parts: [[catalog,] schema,] table
 	IfNotExists bool              // IF NOT EXISTS: a table that is there already is no error
-	Columns     Struct            // in the order of the statement
+	Columns     Struct            // in the order of the statement; none only with a Location, where a table is already
 	PartitionBy []string          // names of columns, in the order of PARTITIONED BY
+	Location    string            // LOCATION, as it was written; empty where the catalog chooses
 	Comment     string            // of the table
 	Properties  map[string]string // TBLPROPERTIES
 }
@@ -26,16 +27,23 @@ func (c *CreateTable) DDL() string {
 	if c.IfNotExists {
 		b.WriteString("IF NOT EXISTS ")
 	}
-	b.WriteString(joinNames(c.Name, ".") + " (")
-	for i, f := range c.Columns.Fields {
-		if i > 0 {
-			b.WriteByte(',')
+	b.WriteString(joinNames(c.Name, "."))
+	if len(c.Columns.Fields) > 0 || c.Location == "" {
+		b.WriteString(" (")
+		for i, f := range c.Columns.Fields {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteString("\n  " + f.DDL())
 		}
-		b.WriteString("\n  " + f.DDL())
+		b.WriteString("\n)")
 	}
-	b.WriteString("\n)\nUSING DELTA")
+	b.WriteString("\nUSING DELTA")
 	if len(c.PartitionBy) > 0 {
 		b.WriteString("\nPARTITIONED BY (" + joinNames(c.PartitionBy, ", ") + ")")
+	}
+	if c.Location != "" {
+		b.WriteString("\nLOCATION '" + quoteText(c.Location) + "'")
 	}
 	if c.Comment != "" {
 		b.WriteString("\nCOMMENT '" + quoteText(c.Comment) + "'")
@@ -63,11 +71,12 @@ func joinNames(names []string, sep string) string {
 
 // ParseCreateTable parses one statement of the form
 //
-//	CREATE TABLE [IF NOT EXISTS] name ( column type [NOT NULL] [COMMENT 'text'], … )
-//	  [USING DELTA] [PARTITIONED BY (column, …)] [COMMENT 'text'] [TBLPROPERTIES ('key' = 'value', …)] [;]
+//	CREATE TABLE [IF NOT EXISTS] name [( column type [NOT NULL] [COMMENT 'text'], … )]
+//	  [USING DELTA] [PARTITIONED BY (column, …)] [LOCATION 'place'] [COMMENT 'text'] [TBLPROPERTIES ('key' = 'value', …)] [;]
 //
-// What else Spark knows (LOCATION, GENERATED, CLUSTER BY, AS SELECT) is refused with its place. The error is a description with
-// line and column, or with the name of the column that cannot be.
+// Only a statement with a LOCATION may have no columns: those of the table that is there. What else Spark knows (GENERATED,
+// CLUSTER BY, AS SELECT) is refused with its place. The error is a description with line and column, or with the name of the
+// column that cannot be.
 func ParseCreateTable(sql string) (*CreateTable, error) {
 	s := sqltext.NewScanner(sql)
 	for _, word := range []string{"CREATE", "TABLE"} {
@@ -84,11 +93,15 @@ func ParseCreateTable(sql string) (*CreateTable, error) {
 	if c.Name, err = parseTableName(s); err != nil {
 		return nil, err
 	}
-	if err := s.Expect("("); err != nil {
-		return nil, err
-	}
-	if c.Columns.Fields, err = parseFields(s, ")", 0); err != nil {
-		return nil, err
+	at := s.Peek()
+	bare := isTableClause(at)
+	if !bare {
+		if err := s.Expect("("); err != nil {
+			return nil, err
+		}
+		if c.Columns.Fields, err = parseFields(s, ")", 0); err != nil {
+			return nil, err
+		}
 	}
 	if err := parseTableClauses(s, c); err != nil {
 		return nil, err
@@ -97,6 +110,12 @@ func ParseCreateTable(sql string) (*CreateTable, error) {
 	if err := atEnd(s); err != nil {
 		return nil, err
 	}
+	if bare {
+		if c.Location == "" {
+			return nil, sqltext.Errorf(at, "expected (, got %s: only a table with a LOCATION has its columns from there", at)
+		}
+		return c, nil
+	}
 	if err := c.Columns.Validate(); err != nil {
 		return nil, err
 	}
@@ -104,6 +123,11 @@ func ParseCreateTable(sql string) (*CreateTable, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// isTableClause reports whether a clause of the table begins with the token.
+func isTableClause(t sqltext.Token) bool {
+	return slices.ContainsFunc([]string{"USING", "PARTITIONED", "LOCATION", "COMMENT", "TBLPROPERTIES"}, t.Is)
 }
 
 // parseTableClauses reads what follows the columns, each clause at most once and in any order.
@@ -120,12 +144,14 @@ func parseTableClauses(s *sqltext.Scanner, c *CreateTable) error {
 			parse = parseFormat
 		case t.Is("PARTITIONED"):
 			parse = parsePartitionBy
+		case t.Is("LOCATION"):
+			parse = parseLocation
 		case t.Is("COMMENT"):
 			parse = parseComment
 		case t.Is("TBLPROPERTIES"):
 			parse = parseProperties
 		default:
-			return sqltext.Errorf(t, "unexpected %s; after the columns may follow USING DELTA, PARTITIONED BY, COMMENT and TBLPROPERTIES", t)
+			return sqltext.Errorf(t, "unexpected %s; after the columns may follow USING DELTA, PARTITIONED BY, LOCATION, COMMENT and TBLPROPERTIES", t)
 		}
 		if seen[clause] {
 			return sqltext.Errorf(t, "%s is given twice", clause)
@@ -150,6 +176,9 @@ func parseFormat(s *sqltext.Scanner, _ *CreateTable) error {
 }
 
 func parsePartitionBy(s *sqltext.Scanner, c *CreateTable) error {
+	if len(c.Columns.Fields) == 0 {
+		return sqltext.Errorf(s.Peek(), "PARTITIONED BY needs the columns in front of it; without them the table at the LOCATION says by itself what it is partitioned by")
+	}
 	for _, word := range []string{"BY", "("} {
 		if err := s.Expect(word); err != nil {
 			return err
@@ -174,6 +203,14 @@ func parsePartitionBy(s *sqltext.Scanner, c *CreateTable) error {
 			return s.Expect(")")
 		}
 	}
+}
+
+func parseLocation(s *sqltext.Scanner, c *CreateTable) (err error) {
+	t := s.Peek()
+	if c.Location, err = stringLiteral(s); err == nil && c.Location == "" {
+		err = sqltext.Errorf(t, "the location is empty")
+	}
+	return err
 }
 
 func parseComment(s *sqltext.Scanner, c *CreateTable) (err error) {

@@ -155,12 +155,32 @@ func TestParseCreateTable_Clauses(t *testing.T) {
 		"partitioned by (A)":                                    {PartitionBy: []string{"a"}},
 		"partitioned by (C, a)":                                 {PartitionBy: []string{"c", "a"}},
 		"TBLPROPERTIES (delta.appendOnly = true, n = 1, k 'v')": {Properties: map[string]string{"delta.appendOnly": "true", "n": "1", "k": "v"}},
-		"": {},
+		"location '/data/it\\'s' using delta":                   {Location: "/data/it's"},
+		"":                                                      {},
 	} {
 		got, err := ParseCreateTable("CREATE TABLE t (a INT, b INT, c DATE) " + clauses)
 		want.Name, want.Columns = []string{"t"}, Struct{[]Field{col("a", of(Integer)), col("b", of(Integer)), col("c", of(Date))}}
 		if err != nil || !reflect.DeepEqual(got, &want) {
 			t.Errorf("%s: got %+v, %v", clauses, got, err)
+		}
+	}
+}
+
+func TestParseCreateTable_WithoutColumns(t *testing.T) {
+	for _, sql := range []string{
+		"CREATE TABLE IF NOT EXISTS c.s.t USING DELTA LOCATION 'file:///data/a%20b' COMMENT 'x' TBLPROPERTIES ('k' = 'v');",
+		"create table if not exists c.s.t comment 'x' location \"file:///data/a%20b\" tblproperties (k = v)",
+	} {
+		want := &CreateTable{
+			Name: []string{"c", "s", "t"}, IfNotExists: true, Location: "file:///data/a%20b", Comment: "x", Properties: map[string]string{"k": "v"},
+		}
+		got, err := ParseCreateTable(sql)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("got %+v, %v", got, err)
+		}
+		ddl := "CREATE TABLE IF NOT EXISTS c.s.t\nUSING DELTA\nLOCATION 'file:///data/a%20b'\nCOMMENT 'x'\nTBLPROPERTIES (\n  'k' = 'v'\n)"
+		if got.DDL() != ddl {
+			t.Errorf("got\n%s\nwant\n%s", got.DDL(), ddl)
 		}
 	}
 }
@@ -185,7 +205,14 @@ func TestParseCreateTable_Refuses(t *testing.T) {
 		"CREATE TABLE t (s STRUCT<>)":                             "column s: a struct needs at least one field",
 		"CREATE TABLE t (a INT) USING PARQUET":                    `line 1 column 30: the only table format is DELTA, got "PARQUET"`,
 		"CREATE TABLE t (a INT) USING DELTA USING DELTA":          "line 1 column 36: USING is given twice",
-		"CREATE TABLE t (a INT) LOCATION 'x'":                     `line 1 column 24: unexpected "LOCATION"; after the columns may follow USING DELTA, PARTITIONED BY, COMMENT and TBLPROPERTIES`,
+		"CREATE TABLE t (a INT) LOCATION x":                       `line 1 column 33: expected a string in quotes, got "x"`,
+		"CREATE TABLE t (a INT) LOCATION ''":                      "line 1 column 33: the location is empty",
+		"CREATE TABLE t (a INT) LOCATION '/x' LOCATION '/x'":      "line 1 column 38: LOCATION is given twice",
+		"CREATE TABLE t () LOCATION '/x'":                         `line 1 column 17: expected a column name, got ")"`,
+		"CREATE TABLE t USING DELTA":                              `line 1 column 16: expected (, got "USING": only a table with a LOCATION has its columns from there`,
+		"CREATE TABLE t AS SELECT 1":                              `line 1 column 16: expected (, got "AS"`,
+		"CREATE TABLE t PARTITIONED BY (a) LOCATION '/x'":         "line 1 column 28: PARTITIONED BY needs the columns in front of it; without them the table at the LOCATION says by itself what it is partitioned by",
+		"CREATE TABLE t LOCATION '/x' PARTITIONED BY (a)":         "line 1 column 42: PARTITIONED BY needs the columns in front of it; without them the table at the LOCATION says by itself what it is partitioned by",
 		"CREATE TABLE t (a INT) PARTITIONED (a)":                  `line 1 column 36: expected BY, got "("`,
 		"CREATE TABLE t (a INT) PARTITIONED BY (b)":               `line 1 column 40: partition column "b" is not a column of the table`,
 		"CREATE TABLE t (a INT, b INT) PARTITIONED BY (a, A)":     `line 1 column 50: partition column "A" is given twice`,
@@ -196,7 +223,7 @@ func TestParseCreateTable_Refuses(t *testing.T) {
 		"CREATE TABLE t (a INT, b VARIANT) PARTITIONED BY (b)":    "column b of type VARIANT cannot be a partition column: BINARY, VARIANT and nested types cannot",
 		"CREATE TABLE t (a INT, b ARRAY<INT>) PARTITIONED BY (B)": "column b of type ARRAY<INT> cannot be a partition column: BINARY, VARIANT and nested types cannot",
 		"CREATE TABLE t (a INT, b INT) PARTITIONED BY (b DATE)":   `line 1 column 49: expected ), got "DATE"`,
-		"CREATE TABLE t (a INT, b INT) CLUSTER BY (b)":            `line 1 column 31: unexpected "CLUSTER"; after the columns may follow USING DELTA, PARTITIONED BY, COMMENT and TBLPROPERTIES`,
+		"CREATE TABLE t (a INT, b INT) CLUSTER BY (b)":            `line 1 column 31: unexpected "CLUSTER"; after the columns may follow USING DELTA, PARTITIONED BY, LOCATION, COMMENT and TBLPROPERTIES`,
 		"CREATE TABLE t (a INT) COMMENT x":                        `line 1 column 32: expected a string in quotes, got "x"`,
 		"CREATE TABLE t (a INT) TBLPROPERTIES ()":                 `line 1 column 39: expected a property name, got ")"`,
 		"CREATE TABLE t (a INT) TBLPROPERTIES ('a'='1','a'=2)":    `line 1 column 47: property "a" is given twice`,

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/zerobus-go/zerobus/server/internal/gateway"
 	"github.com/zerobus-go/zerobus/server/internal/localca"
+	"github.com/zerobus-go/zerobus/server/internal/table"
 )
 
 // The values of Config.TLS beside a pair of files.
@@ -26,11 +28,21 @@ const (
 	MetricsOff = "off"
 )
 
+// The values of Config.Compaction.
+const (
+	CompactionOn  = "on"
+	CompactionOff = "off"
+)
+
 // Config is the settings of a Server. Zero values mean the defaults, which [DefaultConfig] has.
 type Config struct {
 	DataDir    string // required; made when it does not exist
 	GRPCListen string // default 127.0.0.1:8980; port 0 takes a free one
 	HTTPListen string // default 127.0.0.1:8981; likewise
+
+	// ExternalRoots are directories below which CREATE TABLE … LOCATION may register tables that others made, or make some; the
+	// server writes there. They need not be there when it starts. Default: none, and then a LOCATION is refused.
+	ExternalRoots []string
 
 	// TLS for both listeners: "off", "auto" (a certificate of an authority kept in the data directory) or "CERT,KEY" (two PEM
 	// files). Default: off when both addresses are loopback, else auto.
@@ -59,9 +71,23 @@ type Config struct {
 	ProducerRetention time.Duration
 
 	CommitInterval time.Duration // from a durable row to its commit; default 1 s
-	MemoryBytes    int64         // budget for rows that are not committed yet; default 1 GiB, of which one table gets half at most
-	LogBytes       int64         // bound of the write-ahead log on disk; default 8 GiB, at least 128 MiB
-	MaxStreams     int64         // open streams at a time; default 10,000
+
+	// CommitIntervalMax bounds that time for a table that gets few rows: fewer than 1,000, and less than 1 MiB, within it. The time
+	// grows from CommitInterval on while such commits go on, and starts again after a pause as long as this. Default 10 s when
+	// CommitInterval is its default; else the same as CommitInterval, which is then kept to.
+	CommitIntervalMax time.Duration
+
+	MemoryBytes int64 // budget for rows that are not committed yet; default 1 GiB, of which one table gets half at most
+	LogBytes    int64 // bound of the write-ahead log on disk; default 8 GiB, at least 128 MiB
+	MaxStreams  int64 // open streams at a time; default 10,000
+
+	// Compaction says whether small files are rewritten into larger ones in the background: "on", the default, or "off". When
+	// CompactionMinFiles files of a partition are smaller than CompactionSmallFile bytes, and a minute old, they are rewritten into
+	// files of up to CompactionTarget bytes.
+	Compaction          string
+	CompactionSmallFile int64 // default 32 MiB
+	CompactionTarget    int64 // default 128 MiB, at least CompactionSmallFile
+	CompactionMinFiles  int64 // default 16, at least 2
 
 	// MaxConnections is how many connections each of the two listeners may have open; further ones wait to be accepted. Default: a
 	// third of the files that the process may open, at most 20,000. The last third is for log and tables.
@@ -78,7 +104,8 @@ type Config struct {
 // minLogBytes is two segments of the log: one that is written, and a spare one.
 const minLogBytes = 128 << 20
 
-// DefaultConfig is the defaults of all settings that have one. That of TLS depends on the addresses.
+// DefaultConfig is the defaults of all settings that have one. That of TLS depends on the addresses, that of CommitIntervalMax on
+// CommitInterval.
 func DefaultConfig() Config {
 	return Config{
 		GRPCListen:        "127.0.0.1:8980",
@@ -86,10 +113,16 @@ func DefaultConfig() Config {
 		Metrics:           MetricsOn,
 		StreamLifetime:    15 * time.Minute,
 		ProducerRetention: 7 * 24 * time.Hour,
-		CommitInterval:    time.Second,
-		MemoryBytes:       1 << 30,
-		LogBytes:          8 << 30,
-		MaxStreams:        10_000,
+		CommitInterval:    table.DefaultInterval,
+
+		Compaction:          CompactionOn,
+		CompactionSmallFile: table.DefaultSmallFile,
+		CompactionTarget:    table.DefaultTarget,
+		CompactionMinFiles:  table.DefaultMinFiles,
+
+		MemoryBytes: 1 << 30,
+		LogBytes:    8 << 30,
+		MaxStreams:  10_000,
 	}
 }
 
@@ -101,6 +134,16 @@ func (c Config) withDefaults() Config {
 	c.StreamLifetime = cmp.Or(c.StreamLifetime, d.StreamLifetime)
 	c.ProducerRetention = cmp.Or(c.ProducerRetention, d.ProducerRetention)
 	c.CommitInterval = cmp.Or(c.CommitInterval, d.CommitInterval)
+	if c.CommitIntervalMax == 0 {
+		c.CommitIntervalMax = c.CommitInterval
+		if c.CommitInterval == d.CommitInterval {
+			c.CommitIntervalMax = table.DefaultIntervalMax
+		}
+	}
+	c.Compaction = cmp.Or(c.Compaction, d.Compaction)
+	c.CompactionSmallFile = cmp.Or(c.CompactionSmallFile, d.CompactionSmallFile)
+	c.CompactionTarget = cmp.Or(c.CompactionTarget, d.CompactionTarget)
+	c.CompactionMinFiles = cmp.Or(c.CompactionMinFiles, d.CompactionMinFiles)
 	c.MemoryBytes = cmp.Or(c.MemoryBytes, d.MemoryBytes)
 	c.LogBytes = cmp.Or(c.LogBytes, d.LogBytes)
 	c.MaxStreams = cmp.Or(c.MaxStreams, d.MaxStreams)
@@ -135,6 +178,13 @@ func (c Config) Validate() error {
 	if c.DataDir == "" {
 		fault("DataDir", "the data directory is not named")
 	}
+	for _, root := range c.ExternalRoots {
+		if rel, err := filepath.Rel(absolute(c.DataDir), absolute(root)); root == "" {
+			fault("ExternalRoots", "an external root is not named")
+		} else if err == nil && c.DataDir != "" && filepath.IsLocal(rel) {
+			fault("ExternalRoots", "external root %q: it is in the data directory, where only the server's own tables are", root)
+		}
+	}
 	c.checkAddresses(fault)
 	if cert, key, pair := strings.Cut(c.TLS, ","); c.TLS != TLSOff && c.TLS != TLSAuto && (!pair || cert == "" || key == "") {
 		fault("TLS", "TLS %q: expected off, auto or CERT,KEY", c.TLS)
@@ -142,12 +192,19 @@ func (c Config) Validate() error {
 	if c.Metrics != MetricsOn && c.Metrics != MetricsOff {
 		fault("Metrics", "metrics %q: expected on or off", c.Metrics)
 	}
+	if c.Compaction != CompactionOn && c.Compaction != CompactionOff {
+		fault("Compaction", "compaction %q: expected on or off", c.Compaction)
+	}
 	for _, n := range []struct {
 		field, what string
 		value       int64
 	}{
 		{"CommitInterval", "commit interval", int64(c.CommitInterval)},
+		{"CommitIntervalMax", "longest commit interval", int64(c.CommitIntervalMax)},
 		{"ProducerRetention", "producer retention", int64(c.ProducerRetention)},
+		{"CompactionSmallFile", "size of a small file", c.CompactionSmallFile},
+		{"CompactionTarget", "target size of compaction", c.CompactionTarget},
+		{"CompactionMinFiles", "number of files of a compaction", c.CompactionMinFiles},
 		{"MemoryBytes", "memory budget", c.MemoryBytes},
 		{"LogBytes", "log bound", c.LogBytes},
 		{"MaxStreams", "stream limit", c.MaxStreams},
@@ -161,6 +218,16 @@ func (c Config) Validate() error {
 			fault(n.field, "the %s is negative", n.what)
 		}
 	}
+	if c.CommitInterval > 0 && c.CommitIntervalMax > 0 && c.CommitIntervalMax < c.CommitInterval {
+		fault("CommitIntervalMax", "the longest commit interval is %v, less than the commit interval of %v, from which it grows", c.CommitIntervalMax, c.CommitInterval)
+	}
+	if c.CompactionMinFiles == 1 {
+		fault("CompactionMinFiles", "the number of files of a compaction is 1: one file alone is not rewritten")
+	}
+	if c.CompactionSmallFile > 0 && c.CompactionTarget > 0 && c.CompactionTarget < c.CompactionSmallFile {
+		fault("CompactionTarget", "the target size of compaction is %d bytes, less than the %d from which on a file is not small: its files would be rewritten for ever",
+			c.CompactionTarget, c.CompactionSmallFile)
+	}
 	if c.LogBytes > 0 && c.LogBytes < minLogBytes {
 		fault("LogBytes", "the log bound is %d bytes, less than %d: it takes so much from the start", c.LogBytes, minLogBytes)
 	}
@@ -168,6 +235,14 @@ func (c Config) Validate() error {
 		fault("StreamLifetime", "the stream lifetime is %v, less than %v: streams would spend it in their handshakes", c.StreamLifetime, gateway.MinLifetime)
 	}
 	return errors.Join(errs...)
+}
+
+// absolute is the path as it is where there is no working directory.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 // checkAddresses looks for addresses that are none, and for one that is named twice.

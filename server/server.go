@@ -153,10 +153,24 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	undo = append(undo, s.ledger.Close)
 
 	lakeTables := table.NewTables(store, Engine, time.Now)
+	roots, err := lake.NewRoots(s.dir.Root(), cfg.ExternalRoots...)
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range roots.Missing() {
+		cfg.Logger.Warn("an external root is not there: tables below it take no rows", "location", dir)
+	}
+	lakeTables.AllowExternal(roots)
 	s.tables = table.NewSet(s.log, s.ledger, s.catalog, lakeTables, table.Options{
-		CommitInterval: cfg.CommitInterval, ProducerRetention: cfg.ProducerRetention, MemoryBytes: cfg.MemoryBytes, Engine: Engine, Logger: cfg.Logger,
+		Compaction: table.Compaction{
+			Off: cfg.Compaction == CompactionOff, SmallFile: cfg.CompactionSmallFile, Target: cfg.CompactionTarget, MinFiles: int(cfg.CompactionMinFiles),
+		},
+		CommitInterval: cfg.CommitInterval, CommitIntervalMax: cfg.CommitIntervalMax, ProducerRetention: cfg.ProducerRetention, MemoryBytes: cfg.MemoryBytes, Engine: Engine, Logger: cfg.Logger,
 	})
 	lakeTables.OnDrop(s.tables.Drop)
+	lakeTables.OnRetire(s.tables.Retire)
+	lakeTables.OnVacuum(s.tables.Staged)
+	lakeTables.OnOptimize(s.tables.Optimize)
 	undo = append(undo, func() error {
 		gone, cancel := context.WithCancel(context.Background())
 		cancel()

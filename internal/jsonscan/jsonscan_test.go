@@ -159,6 +159,29 @@ func TestInt64(t *testing.T) {
 	}
 }
 
+// TestInt64_EveryByte puts every byte at every place of numbers around the width of the fast path, with and without text behind.
+func TestInt64_EveryByte(t *testing.T) {
+	const digits = "123456789012345678901"
+	for n := range len(digits) + 1 {
+		for at := range n {
+			for c := range 256 {
+				text := []byte(digits[:n])
+				text[at] = byte(c)
+				want, err := strconv.ParseInt(string(text), 10, 64)
+				if text[0] == '0' && n > 1 || text[0] == '+' {
+					err = strconv.ErrSyntax // that is no integer in JSON
+				}
+				for _, behind := range []string{"", ",", "}, and more"} {
+					x, end, ok := Int64(append(text, behind...), 0)
+					if ok = ok && end == n; ok != (err == nil) || ok && x != want {
+						t.Fatalf("%q is %d to %d, %v; want %d, %v", append(text, behind...), x, end, ok, want, err)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestFloats(t *testing.T) {
 	check := func(text string) {
 		t.Helper()

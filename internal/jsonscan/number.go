@@ -1,6 +1,7 @@
 package jsonscan
 
 import (
+	"encoding/binary"
 	"math"
 	"strconv"
 	"unsafe"
@@ -15,6 +16,14 @@ func Int64(b []byte, i int) (x int64, end int, ok bool) {
 	}
 	first := i
 	var u uint64
+	for i+8 <= len(b) && b[i+7]-'0' <= 9 { // or else there are less
+		eight, ok := eightDigits(binary.LittleEndian.Uint64(b[i:]))
+		if !ok {
+			break
+		}
+		u = u*1e8 + eight
+		i += 8
+	}
 	for i < len(b) && b[i]-'0' <= 9 {
 		u = u*10 + uint64(b[i]-'0') // may wrap, from the 20th digit on
 		i++
@@ -29,6 +38,19 @@ func Int64(b []byte, i int) (x int64, end int, ok bool) {
 	}
 	// Up to 19 digits fit into u, but not all into x: what wraps there changes the sign.
 	return x, i, n <= 19 && (x == 0 || (x < 0) == negative)
+}
+
+// eightDigits is the number that 8 bytes of text, the first one lowest, are the digits of.
+func eightDigits(x uint64) (n uint64, ok bool) {
+	x ^= 0x3030303030303030
+	// Digits are bytes up to 9 now. Only others have the high bit, or get it from 0x76 more.
+	if (x|(x+0x7676767676767676))&0x8080808080808080 != 0 {
+		return 0, false
+	}
+	// Add up neighbours: two digits, four, eight.
+	x = x*10 + x>>8
+	x = x&0x00ff00ff00ff00ff*100 + x>>16&0x00ff00ff00ff00ff
+	return x&0xffff*10000 + x>>32&0xffff, true
 }
 
 // Number reads any number, and returns the position behind it; a negative one if there is none.

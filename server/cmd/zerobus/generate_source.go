@@ -145,6 +145,8 @@ func readDDL(ctx context.Context, path, name string, stdin io.Reader) (sourceTab
 		return sourceTable{}, fmt.Errorf("%s:%d:%d: %s", file, at.Pos.Line, at.Pos.Column, at.Msg)
 	case err != nil:
 		return sourceTable{}, fmt.Errorf("%s: %w", file, err)
+	case len(stmt.Columns.Fields) == 0:
+		return sourceTable{}, fmt.Errorf("%s: the statement has no columns: read the table itself with --delta %s", file, stmt.Location)
 	}
 	return sourceTable{cmp.Or(name, strings.Join(stmt.Name, ".")), &stmt.Columns}, nil
 }

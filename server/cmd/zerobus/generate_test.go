@@ -262,6 +262,7 @@ func TestGenerateDDL_ErrorsHaveFileLineAndColumn(t *testing.T) {
 		{"", ":1:1: expected CREATE, got the end of the statement"},
 		{"CREATE TABLE t (a ARRAY<INT)", ":1:28: "},
 		{"CREATE TABLE t (a INT, A STRING)", ": column A: the names a and A differ only in case"},
+		{"CREATE TABLE t USING DELTA LOCATION '/lake/t'", ": the statement has no columns: read the table itself with --delta /lake/t"},
 	} {
 		file := ddl(t, tt.statement)
 		out, errw := generate(t, 1, nil, "--ddl", file, "--output", "-")

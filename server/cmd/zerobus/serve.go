@@ -93,7 +93,7 @@ func effective(cmd *cobra.Command, flags []setting, file string) (*settings, err
 		if !cmd.Flags().Changed(one.flag()) {
 			continue
 		}
-		if err := one.value.Set(flags[i].value.String()); err != nil {
+		if err := assign(one.value, flags[i].value); err != nil {
 			return nil, err // it was read before
 		}
 		delete(lines, one.key)

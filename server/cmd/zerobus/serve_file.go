@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -81,7 +82,14 @@ func (s *settings) parse(data []byte) (lines map[string]int, faults []fault) {
 			continue
 		}
 		lines[key.Value] = key.Line
+		several, isList := known[at].value.(list)
 		switch {
+		case isList && val.Kind == yaml.SequenceNode:
+			if texts, ok := plainTexts(val); !ok {
+				add("expected a list of plain values")
+			} else if err := several.Replace(texts); err != nil {
+				add("%v", err)
+			}
 		case val.Kind != yaml.ScalarNode:
 			add("expected one plain value")
 		case val.Tag == "!!null" && val.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) == 0:
@@ -160,10 +168,34 @@ func (s *settings) print(w io.Writer) error {
 		if def := defaults[i].value.String(); def != "" {
 			b.WriteString("# Default: " + def + "\n")
 		}
-		b.WriteString(one.key + ": " + scalar(one.value.String()) + "\n")
+		b.WriteString(one.key + ": " + written(one.value) + "\n")
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// plainTexts are the elements of a list, when they are no lists and not empty.
+func plainTexts(seq *yaml.Node) (texts []string, ok bool) {
+	for _, n := range seq.Content {
+		if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+			return nil, false
+		}
+		texts = append(texts, n.Value)
+	}
+	return texts, true
+}
+
+// written is a value as it stands in the file.
+func written(v pflag.Value) string {
+	l, ok := v.(list)
+	if !ok {
+		return scalar(v.String())
+	}
+	all := make([]string, len(l.GetSlice()))
+	for i, s := range l.GetSlice() {
+		all[i] = inQuotes(s)
+	}
+	return "[" + strings.Join(all, ", ") + "]"
 }
 
 var plainScalar = regexp.MustCompile(`^[A-Za-z0-9./][A-Za-z0-9._,/+-]*(:[A-Za-z0-9._,/+-]+)*$`)
@@ -177,6 +209,10 @@ func scalar(s string) string {
 			return s
 		}
 	}
+	return inQuotes(s)
+}
+
+func inQuotes(s string) string {
 	b := new(bytes.Buffer)
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)

@@ -46,6 +46,8 @@ func (s *settings) list() []setting {
 	return []setting{
 		{"data", "DataDir", "Data directory. " +
 			"It has log, tables, catalog and keys, and is made when it does not exist. A relative path begins at the working directory.", textValue(&s.DataDir, "path")},
+		{"external_root", "ExternalRoots", "Directory below which LOCATION may register tables that others made; again for more (default: none). " +
+			"The server reads and writes there. In the file several are a list.", listValue(&s.ExternalRoots, "path")},
 		{"grpc_listen", "GRPCListen", "Address for streams. " +
 			"Port 0 takes a free one.", textValue(&s.GRPCListen, "host:port")},
 		{"http_listen", "HTTPListen", "Address for tokens, table metadata, administration, probes and metrics. " +
@@ -58,8 +60,16 @@ func (s *settings) list() []setting {
 			"Then the HTTP listener has no /metrics.", textValue(&s.MetricsListen, "host:port")},
 		{"metrics_tables", "MetricsTables", "Number of open tables that have metrics of their own. " +
 			"They show the tables' names to whoever may read metrics. With more tables, the first ones by name have them.", numberValue(&s.MetricsTables, 0)},
-		{"commit_interval", "CommitInterval", "Longest time from a durable row to its commit. " +
+		{"commit_interval", "CommitInterval", "Time from a durable row to its commit. " +
 			"A shorter one makes more and smaller files.", durationValue(&s.CommitInterval, false)},
+		{"commit_interval_max", "CommitIntervalMax", "Up to which commit_interval grows for a table that gets few rows (default: 10s if that is 1s, else the same as that). " +
+			"Few are fewer than 1,000 and less than 1MiB in a commit. After a pause as long as this the first row waits for commit_interval again.", dependentDuration(&s.CommitIntervalMax)},
+		{"compaction", "Compaction", "Whether small files are rewritten into larger ones: on or off. " +
+			"It is done in the background, one table at a time, and gives way to other writers.", toggleValue(&s.Compaction)},
+		{"compaction_small_file", "CompactionSmallFile", "Size below which a file is small.", sizeValue(&s.CompactionSmallFile)},
+		{"compaction_target", "CompactionTarget", "Size up to which files are rewritten into one.", sizeValue(&s.CompactionTarget)},
+		{"compaction_min_files", "CompactionMinFiles", "Number of small files of a partition that are rewritten at least. " +
+			"Files wait a minute before it. One that is larger than others is rewritten with them only when they come to four times its size.", numberValue(&s.CompactionMinFiles, 2)},
 		{"memory_limit", "MemoryBytes", "Memory for rows that are not in a table yet. " +
 			"One table gets half of it at most. Requests for which there is none wait, and their clients with them.", sizeValue(&s.MemoryBytes)},
 		{"wal_limit", "LogBytes", "Bound of the write-ahead log on disk. " +

@@ -55,8 +55,11 @@ func TestSettings_AreThoseOfTheServer(t *testing.T) {
 func unusual() *settings {
 	s := defaultSettings()
 	s.DataDir, s.GRPCListen, s.HTTPListen, s.TLS = `/srv/my "data": #1`, "[::1]:0", ":8981", "/etc/c.pem,/etc/k.pem"
+	s.ExternalRoots = []string{"/data/lake", `/with, "comma"`, "off"}
 	s.Metrics, s.MetricsListen, s.MetricsTables = server.MetricsOff, "127.0.0.1:9100", 50
 	s.StreamLifetime, s.ProducerRetention, s.CommitInterval = never, 36*time.Hour, 1500*time.Millisecond
+	s.CommitIntervalMax = 90 * time.Second
+	s.Compaction, s.CompactionSmallFile, s.CompactionTarget, s.CompactionMinFiles = server.CompactionOff, 1<<20, 9<<20, 3
 	s.MemoryBytes, s.LogBytes, s.MaxStreams = 512<<20, 1<<40, 7
 	s.MaxConnections, s.PrincipalStreams, s.PrincipalRate, s.TableRate = 11, 3, 5<<20, 9<<30
 	s.LogLevel, s.LogFormat = "debug", "json"
@@ -83,7 +86,7 @@ func TestSettings_PrintedParsedAndPrintedAgainAreTheSame(t *testing.T) {
 	}
 	a, b := reflect.ValueOf(defaultSettings().Config), reflect.ValueOf(unusual().Config)
 	for _, f := range reflect.VisibleFields(a.Type()) {
-		if f.Name != "Logger" && a.FieldByIndex(f.Index).Equal(b.FieldByIndex(f.Index)) {
+		if f.Name != "Logger" && reflect.DeepEqual(a.FieldByIndex(f.Index).Interface(), b.FieldByIndex(f.Index).Interface()) {
 			t.Errorf("%s is the default, so this test does not see it", f.Name)
 		}
 	}
@@ -117,6 +120,44 @@ func TestSettings_FlagsComeBeforeTheFile(t *testing.T) {
 	}
 }
 
+func TestSettings_Lists(t *testing.T) {
+	const head = "\nexternal_root: "
+	for _, c := range []struct {
+		file string
+		args []string
+		want string
+	}{
+		{"# nothing\n", nil, `[]`},
+		{"external_root: []\n", nil, `[]`},
+		{"external_root: /data/lake\n", nil, `["/data/lake"]`},
+		{"external_root: [/a, 'b, c']\n", nil, `["/a", "b, c"]`},
+		{"external_root:\n  - /a\n  - \"off\"\n", nil, `["/a", "off"]`},
+		{"# nothing\n", []string{"--external-root", "/a", "--external-root=/b,c"}, `["/a", "/b,c"]`},
+		{"external_root: [/a, /b]\n", []string{"--external-root", "/c"}, `["/c"]`},
+	} {
+		out, errors, status := serveWith(t, c.file, c.args...)
+		if status != 0 || !strings.Contains(out, head+c.want+"\n") {
+			t.Errorf("%q %q: status %d, %q; want %s in\n%s", c.file, c.args, status, errors, c.want, out)
+		}
+	}
+	for file, want := range map[string]string{
+		"external_root:\n":                         "z.yaml:1: external_root: it has no value: remove the line for the default",
+		"external_root: [a, [b]]\n":                "z.yaml:1: external_root: expected a list of plain values",
+		"external_root: [a, ]\nmax_streams: [1]\n": "z.yaml:2: max_streams: expected one plain value",
+		"external_root: [~]\n":                     "z.yaml:1: external_root: expected a list of plain values",
+		"external_root: {a: b}\n":                  "z.yaml:1: external_root: expected one plain value",
+		"external_root: [\"a\\u0007\"]\n":          "z.yaml:1: external_root: \"a\\a\" has characters that are none",
+		"external_root: ['']\n":                    "z.yaml:1: external_root: an external root is not named",
+		"data: d\nexternal_root: [/a, d]\n":        `z.yaml:2: external_root: external root "d": it is in the data directory, where only the server's own tables are`,
+		"data: d\nexternal_root: d/tables/\n":      `z.yaml:2: external_root: external root "d/tables/": it is in the data directory`,
+	} {
+		_, errors, status := serveWith(t, file)
+		if status != 2 || len(errors) != 1 || !strings.HasPrefix(errors[0], "zerobus: "+want) {
+			t.Errorf("%q: status %d, %q, want %q", file, status, errors, want)
+		}
+	}
+}
+
 func TestSettings_AllFaultsAtOnceWithTheirLines(t *testing.T) {
 	out, errors, status := serveWith(t, `# a comment
 grpc-listen: :8980
@@ -133,6 +174,7 @@ max_streams: 5
 max_streams: 6
 metrics_tables: -1
 GRPCListen: :1
+commit_interval_max: 20ms
 `, "--log-format", "xml")
 	want := []string{
 		`zerobus: log format "xml": expected text or json`,
@@ -149,7 +191,8 @@ GRPCListen: :1
 		"zerobus: z.yaml:13: max_streams: it is set in line 12 already",
 		`zerobus: z.yaml:14: metrics_tables: "-1": expected a number from 0`,
 		"zerobus: z.yaml:15: GRPCListen: there is no such setting: did you mean grpc_listen?",
-		"zerobus: 14 settings are wrong (see zerobus --help)",
+		"zerobus: z.yaml:16: commit_interval_max: the longest commit interval is 20ms, less than the commit interval of 1s, from which it grows",
+		"zerobus: 15 settings are wrong (see zerobus --help)",
 	}
 	if status != 2 || out != "" || strings.Join(errors, "\n") != strings.Join(want, "\n") {
 		t.Errorf("status %d, output %q, errors\n%s\nwant\n%s", status, out, strings.Join(errors, "\n"), strings.Join(want, "\n"))

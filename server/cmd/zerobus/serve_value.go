@@ -40,6 +40,52 @@ func textValue(p *string, typ string) pflag.Value {
 	}}
 }
 
+// list is a setting that may be given again for one more.
+type list struct {
+	value
+	texts *[]string
+}
+
+var _ pflag.SliceValue = list{}
+
+func listValue(p *[]string, typ string) pflag.Value {
+	format := func() string { return strings.Join(*p, " ") }
+	add := func(s string) error {
+		var one string
+		if err := textValue(&one, typ).Set(s); err != nil {
+			return err
+		}
+		*p = append(*p, one)
+		return nil
+	}
+	return list{value{typ, format, add}, p}
+}
+
+// Append adds one.
+func (l list) Append(s string) error { return l.Set(s) }
+
+// Replace takes all of them anew.
+func (l list) Replace(all []string) error {
+	*l.texts = nil
+	for _, s := range all {
+		if err := l.Set(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// GetSlice gives all of them.
+func (l list) GetSlice() []string { return *l.texts }
+
+// assign gives one value what another one of its kind has.
+func assign(to, from pflag.Value) error {
+	if l, ok := to.(list); ok {
+		return l.Replace(from.(list).GetSlice())
+	}
+	return to.Set(from.String())
+}
+
 // toggleValue is on or off. YAML writers turn off into false, so that is read too.
 func toggleValue(p *string) pflag.Value {
 	return value{"on|off", func() string { return *p }, func(s string) error {
@@ -154,6 +200,23 @@ func durationValue(p *time.Duration, mayBeNever bool) pflag.Value {
 		}
 		*p = d
 		return nil
+	}}
+}
+
+// dependentDuration is a time that depends on another setting when it is not given, which is kept as 0 and written as nothing.
+func dependentDuration(p *time.Duration) pflag.Value {
+	given := durationValue(p, false)
+	return value{"duration", func() string {
+		if *p == 0 {
+			return ""
+		}
+		return given.String()
+	}, func(s string) error {
+		if s == "" {
+			*p = 0
+			return nil
+		}
+		return given.Set(s)
 	}}
 }
 

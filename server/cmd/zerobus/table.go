@@ -14,7 +14,7 @@ import (
 func newTable() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "table",
-		Short: "Look at tables: list, describe, head, history",
+		Short: "Look at tables and keep them: list, describe, head, history, optimize, vacuum, check",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -47,7 +47,7 @@ func newTable() *cobra.Command {
 		inspect("describe TABLE", "Show columns and properties", data, asJSON, func(api admin.API, cmd *cobra.Command, table string) (admin.TableDetail, error) {
 			return api.Describe(cmd.Context(), table)
 		}, printDetail),
-		head, history,
+		head, history, newTableOptimize(data, asJSON), newTableVacuum(data, asJSON), newTableCheck(data, asJSON),
 	)
 	return cmd
 }
@@ -98,6 +98,7 @@ func printDetail(w io.Writer, t admin.TableDetail) {
 		{"id", t.ID},
 		{"owner", t.Owner},
 		{"created", when(t.Created)},
+		{"type", t.Type},
 		{"location", t.Location},
 		{"protocol", t.Protocol},
 		{"partitioned", strings.Join(t.PartitionBy, ", ")},

@@ -104,8 +104,8 @@ func running(data string) (datadir.Running, error) {
 }
 
 // connect makes the SDK. The caller closes it, and the HTTP client's idle connections.
-func (t *target) connect() (*zerobus.SDK, error) {
-	opts := []zerobus.Option{zerobus.WithHTTPClient(t.http), zerobus.WithUserAgent("zerobus-ingest")}
+func (t *target) connect(more ...zerobus.Option) (*zerobus.SDK, error) {
+	opts := append([]zerobus.Option{zerobus.WithHTTPClient(t.http), zerobus.WithUserAgent("zerobus-ingest")}, more...)
 	if t.tls != nil && !strings.HasPrefix(t.endpoint, "http://") {
 		opts = append(opts, zerobus.WithTLSConfig(t.tls))
 	}

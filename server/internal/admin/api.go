@@ -30,6 +30,12 @@ type API interface {
 	Head(ctx context.Context, table string, limit int) (Rows, error)
 	// History gives up to limit commits, newest first.
 	History(ctx context.Context, table string, limit int) ([]Commit, error)
+	// Optimize rewrites the small files of the table into larger ones. progress may be nil.
+	Optimize(ctx context.Context, table string, o OptimizeOptions, progress Progress) (Optimize, error)
+	// Vacuum deletes the files of the table that no version needs. progress may be nil.
+	Vacuum(ctx context.Context, table string, o VacuumOptions, progress Progress) (Vacuum, error)
+	// Check reads the whole table and compares its log, its files and their statistics with each other. progress may be nil.
+	Check(ctx context.Context, table string, o CheckOptions, progress Progress) (*Check, error)
 	// Flush commits what is durable in the table and waits for it. Without a server there is nothing to commit.
 	Flush(ctx context.Context, table string) error
 }
@@ -62,6 +68,7 @@ type Key struct {
 // TableSummary is a line of the list of tables. Err says why the Delta log could not be read.
 type TableSummary struct {
 	Name       string    `json:"name"`
+	Type       string    `json:"type"` // MANAGED or EXTERNAL
 	Location   string    `json:"location"`
 	Columns    int       `json:"columns"`
 	Version    int64     `json:"version"`

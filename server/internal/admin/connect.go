@@ -14,6 +14,7 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/catalog"
 	"github.com/zerobus-go/zerobus/server/internal/datadir"
 	"github.com/zerobus-go/zerobus/server/internal/lake"
+	"github.com/zerobus-go/zerobus/server/internal/ledger"
 	"github.com/zerobus-go/zerobus/server/internal/table"
 	"github.com/zerobus-go/zerobus/server/internal/token"
 )
@@ -47,7 +48,16 @@ func Connect(ctx context.Context, dir datadir.Dir, path, engine string) (api API
 		return nil, nil, errors.Join(err, cat.Close())
 	}
 	keys := func() (*token.Authority, error) { return token.Open(dir.TokenKeys(), token.Options{}) }
-	return NewLocal(cat, table.NewTables(l, engine, time.Now), keys, nil), cat.Close, nil
+	tables := table.NewTables(l, engine, time.Now)
+	tables.OnOptimize(func(ctx context.Context, info catalog.Table, o table.CompactOptions) (table.CompactResult, error) {
+		book, err := ledger.Open(dir.Ledger())
+		if err != nil {
+			return table.CompactResult{}, err
+		}
+		res, err := tables.OptimizeAlone(ctx, info, book, o)
+		return res, errors.Join(err, book.Close())
+	})
+	return NewLocal(cat, tables, keys, nil), cat.Close, nil
 }
 
 // Running tells where the server of a data directory listens. The error is fs.ErrNotExist when none runs: server.json alone

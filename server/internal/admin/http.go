@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/zerobus-go/zerobus/server/internal/catalog"
 )
@@ -24,6 +25,14 @@ type request struct {
 	Table     string `json:"table,omitempty"`
 	Limit     int    `json:"limit,omitempty"`
 	Revoke    bool   `json:"revoke,omitempty"`
+
+	Retain *time.Duration `json:"retain_ns,omitempty"`
+	Force  bool           `json:"force,omitempty"`
+	DryRun bool           `json:"dry_run,omitempty"`
+	Quick  bool           `json:"quick,omitempty"`
+
+	Target   int64 `json:"target_bytes,omitempty"`
+	MinFiles int   `json:"min_files,omitempty"`
 }
 
 type failure struct {
@@ -37,15 +46,22 @@ const maxAnswer = 256 << 20
 // Handler answers the requests of clients that know the token, below prefix.
 func Handler(api API, prefix, token string, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
+	// read gives the request; false: it is answered.
+	read := func(w http.ResponseWriter, hr *http.Request) (r request, ok bool) {
+		if err := json.NewDecoder(hr.Body).Decode(&r); err != nil {
+			code, msg := http.StatusBadRequest, "the request is not the JSON that it should be"
+			if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+				code, msg = http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is larger than the limit of %d bytes", large.Limit)
+			}
+			answer(w, code, failure{Error: msg})
+			return r, false
+		}
+		return r, true
+	}
 	handle := func(op string, f func(ctx context.Context, r request) (any, error)) {
 		mux.HandleFunc("POST "+prefix+op, func(w http.ResponseWriter, hr *http.Request) {
-			var r request
-			if err := json.NewDecoder(hr.Body).Decode(&r); err != nil {
-				code, msg := http.StatusBadRequest, "the request is not the JSON that it should be"
-				if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
-					code, msg = http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is larger than the limit of %d bytes", large.Limit)
-				}
-				answer(w, code, failure{Error: msg})
+			r, ok := read(w, hr)
+			if !ok {
 				return
 			}
 			v, err := f(hr.Context(), r)
@@ -74,6 +90,39 @@ func Handler(api API, prefix, token string, log *slog.Logger) http.Handler {
 	handle("table/describe", func(ctx context.Context, r request) (any, error) { return api.Describe(ctx, r.Table) })
 	handle("table/head", func(ctx context.Context, r request) (any, error) { return api.Head(ctx, r.Table, r.Limit) })
 	handle("table/history", func(ctx context.Context, r request) (any, error) { return api.History(ctx, r.Table, r.Limit) })
+	long := func(op string, f func(ctx context.Context, r request, progress Progress) (any, error)) {
+		mux.HandleFunc("POST "+prefix+op, func(w http.ResponseWriter, hr *http.Request) {
+			r, ok := read(w, hr)
+			if !ok {
+				return
+			}
+			lines := newLineWriter(w)
+			v, err := f(hr.Context(), r, lines.progress)
+			if err != nil {
+				log.Info("administration refused", "operation", op, "err", err)
+				lines.fail(err)
+				return
+			}
+			lines.result(v)
+		})
+	}
+	long("table/vacuum", func(ctx context.Context, r request, progress Progress) (any, error) {
+		v, err := api.Vacuum(ctx, r.Table, VacuumOptions{Retain: r.Retain, Force: r.Force, DryRun: r.DryRun}, progress)
+		if err == nil && !r.DryRun {
+			log.Info("table vacuumed", "table", v.Table, "version", v.Version, "files", v.Files, "bytes", v.Bytes)
+		}
+		return v, err
+	})
+	long("table/optimize", func(ctx context.Context, r request, progress Progress) (any, error) {
+		v, err := api.Optimize(ctx, r.Table, OptimizeOptions{Target: r.Target, MinFiles: r.MinFiles, DryRun: r.DryRun}, progress)
+		if err == nil && !r.DryRun {
+			log.Info("table optimized", "table", v.Table, "version", v.Version, "files", v.FilesRemoved, "bytes", v.BytesRemoved)
+		}
+		return v, err
+	})
+	long("table/check", func(ctx context.Context, r request, progress Progress) (any, error) {
+		return api.Check(ctx, r.Table, CheckOptions{Quick: r.Quick}, progress)
+	})
 	handle("table/flush", func(ctx context.Context, r request) (any, error) { return struct{}{}, api.Flush(ctx, r.Table) })
 
 	want := []byte("Bearer " + token)
@@ -117,19 +166,28 @@ func NewClient(url, token string, c *http.Client) *Client {
 	return &Client{url: strings.TrimRight(url, "/") + "/", token: token, http: c}
 }
 
-func call[T any](ctx context.Context, c *Client, op string, r request) (v T, err error) {
+// post sends a request. The caller closes the body of the response.
+func (c *Client) post(ctx context.Context, op string, r request) (*http.Response, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
-		return v, err
+		return nil, err
 	}
 	hr, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+op, bytes.NewReader(body))
 	if err != nil {
-		return v, err
+		return nil, err
 	}
 	hr.Header.Set("Authorization", "Bearer "+c.token)
 	resp, err := c.http.Do(hr)
 	if err != nil {
-		return v, fmt.Errorf("ask the running server: %w", err)
+		return nil, fmt.Errorf("ask the running server: %w", err)
+	}
+	return resp, nil
+}
+
+func call[T any](ctx context.Context, c *Client, op string, r request) (v T, err error) {
+	resp, err := c.post(ctx, op, r)
+	if err != nil {
+		return v, err
 	}
 	defer resp.Body.Close()
 	dec := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer))

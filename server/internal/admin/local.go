@@ -117,7 +117,7 @@ func (l *Local) all() (all []catalog.Table, err error) {
 }
 
 func (l *Local) summary(ctx context.Context, info catalog.Table) (TableSummary, *delta.Table, error) {
-	s := TableSummary{Name: info.Name.String(), Location: l.tables.URL(info)}
+	s := TableSummary{Name: info.Name.String(), Type: info.Type(), Location: l.tables.URL(info)}
 	d, err := l.tables.Delta(ctx, info)
 	if err != nil {
 		return s, nil, err

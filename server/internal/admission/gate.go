@@ -167,7 +167,7 @@ func (g *Gate) Table(ctx context.Context, claims token.Claims, header, request s
 	case errors.Is(err, catalog.ErrNotFound), errors.Is(err, table.ErrDropped):
 		return nil, notFound(name)
 	case errors.Is(err, delta.ErrUnsupported), errors.Is(err, table.ErrBroken), errors.Is(err, delta.ErrNoTable),
-		errors.Is(err, delta.ErrCorrupt), errors.Is(err, delta.ErrCheckpointNeeded):
+		errors.Is(err, delta.ErrCorrupt), errors.Is(err, delta.ErrCheckpointNeeded), errors.Is(err, delta.ErrOutdated):
 		// The error has paths and other details of the inside; only the feature is the client's business.
 		code, why := 1022, "it needs its operator: the server's log says why"
 		if u, ok := errors.AsType[*delta.UnsupportedError](err); ok {

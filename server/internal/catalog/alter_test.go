@@ -10,7 +10,7 @@ import (
 )
 
 // Alter does to the log what the statement says.
-func (l *lake) Alter(_ context.Context, t Table, a *schema.AlterTable) error {
+func (l *fakeLake) Alter(_ context.Context, t Table, a *schema.AlterTable) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ct := l.logs[t.Location]
@@ -53,14 +53,14 @@ func TestEngine_AlterTable(t *testing.T) {
 		err  error
 		text string
 	}{
-		"ALTER TABLE c.s.nothing ADD COLUMN a INT":                                {ErrNotFound, "c.s.nothing"},
-		"ALTER TABLE c.s.t ADD COLUMN Name INT":                                   {ErrInvalid, "there is a column name already"},
-		"ALTER TABLE c.s.t SET TBLPROPERTIES ('delta.columnMapping.mode'='name')": {ErrInvalid, "is not supported"},
-		"ALTER TABLE c.s.t UNSET TBLPROPERTIES ('delta.minReaderVersion')":        {ErrInvalid, "is not ours to unset"},
-		"ALTER TABLE c.s.t ADD COLUMN a INT NOT NULL":                             {ErrInvalid, "line 1 column 30"},
-		"DESCRIBE c.s.t;\n  ALTER TABLE c.s.t RENAME TO u":                        {ErrInvalid, "line 2 column 21"},
-		"ALTER TABLE t ADD COLUMN a INT":                                          {ErrInvalid, "line 1 column 1"},
-		"COMMENT ON TABLE c.s.t IS '" + strings.Repeat("x", 5000) + "'":           {ErrInvalid, "comment"},
+		"ALTER TABLE c.s.nothing ADD COLUMN a INT":                                    {ErrNotFound, "c.s.nothing"},
+		"ALTER TABLE c.s.t ADD COLUMN Name INT":                                       {ErrInvalid, "there is a column name already"},
+		"ALTER TABLE c.s.t SET TBLPROPERTIES ('delta.columnMapping.maxColumnId'='9')": {ErrInvalid, "is not supported"},
+		"ALTER TABLE c.s.t UNSET TBLPROPERTIES ('delta.minReaderVersion')":            {ErrInvalid, "is not ours to unset"},
+		"ALTER TABLE c.s.t ADD COLUMN a INT NOT NULL":                                 {ErrInvalid, "line 1 column 30"},
+		"DESCRIBE c.s.t;\n  ALTER TABLE c.s.t RENAME TO u":                            {ErrInvalid, "line 2 column 21"},
+		"ALTER TABLE t ADD COLUMN a INT":                                              {ErrInvalid, "line 1 column 1"},
+		"COMMENT ON TABLE c.s.t IS '" + strings.Repeat("x", 5000) + "'":               {ErrInvalid, "comment"},
 	} {
 		if _, err := e.Exec(t.Context(), script); !errors.Is(err, want.err) || !strings.Contains(err.Error(), want.text) {
 			t.Errorf("%.60s: %v", script, err)

@@ -12,6 +12,11 @@
 // Names of catalogs, schemas and tables have 1 to 255 ASCII letters, digits and underscores. As in Unity Catalog they are
 // compared and kept in lower case.
 //
+// # External tables
+//
+// A table with a location of its own is somebody else's: its entry goes, its files stay. Only an administrator may register one,
+// which whoever calls the [Engine] sees to. No two tables have the same directory, or one inside of the other.
+//
 // # Privileges
 //
 // A privilege is granted on a catalog, a schema or a table and holds for everything inside of it. SELECT and MODIFY on a table

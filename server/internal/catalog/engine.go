@@ -17,11 +17,21 @@ import (
 // Tables is what the engine needs of those who keep tables in the lake. Its methods may be called by many goroutines, but the
 // engine changes one table at a time.
 type Tables interface {
-	// Create makes a table: it writes version 0 of its Delta log. location is relative to the lake, with slashes. When there is a
-	// Delta log at the location already, it leaves it as it is and fails with an error that is fs.ErrExist.
-	Create(ctx context.Context, id [16]byte, name Name, location string, ct *schema.CreateTable) error
+	// Create makes a table: it writes version 0 of its Delta log. When there is a Delta log at the location already, it leaves it as
+	// it is and fails with an error that is fs.ErrExist.
+	Create(ctx context.Context, t Table, ct *schema.CreateTable) error
 
-	// Drop ends the use of a table, whose entry is gone already, and removes its files. A table without files is no error.
+	// Place gives the absolute directory that a LOCATION stands for, without links in it. The error says why no table may be there.
+	Place(location string) (dir string, err error)
+
+	// Find reads the Delta table at a directory that Place gave, and nil when one may be made there.
+	Find(ctx context.Context, dir string) (*Found, error)
+
+	// Retire ends the use of an external table that is about to be dropped, and brings into it what was acknowledged.
+	Retire(t Table)
+
+	// Drop ends the use of a table, whose entry is gone already, and removes its files unless it is external. A table without files
+	// is no error.
 	Drop(ctx context.Context, t Table) error
 
 	// Alter changes a table's metadata in its Delta log. Errors: [ErrInvalid] for what the table cannot have, or has not.
@@ -157,12 +167,15 @@ func (e *Engine) CreateNamespace(ctx context.Context, ns Namespace) (made Namesp
 func (e *Engine) createTable(ctx context.Context, st *CreateTableStmt) (Result, error) {
 	ct := *st.Table
 	ct.Name = st.Name.parts()
-	_, err := e.CreateTable(ctx, &ct, "")
+	t, err := e.CreateTable(ctx, &ct, "")
 	if st.Table.IfNotExists && errors.Is(err, ErrExists) {
 		return message("table %s exists already; nothing changed", st.Name)
 	}
 	if err != nil {
 		return Result{}, err
+	}
+	if t.External {
+		return message("created table %s at %s", st.Name, t.Location)
 	}
 	return message("created table %s", st.Name)
 }
@@ -172,7 +185,7 @@ func (e *Engine) createTable(ctx context.Context, st *CreateTableStmt) (Result, 
 //
 // It writes version 0 of the table's log, then the entry, so that every table in the catalog has a log. A crash in between
 // leaves a log without an entry, which nobody looks at; when the table is created again its files find the place taken and go
-// beside it.
+// beside it. A table with a Location is external: see placeTable.
 func (e *Engine) CreateTable(ctx context.Context, ct *schema.CreateTable, owner string) (t Table, err error) {
 	name, err := nameOf(ct.Name)
 	if err == nil {
@@ -197,6 +210,9 @@ func (e *Engine) makeTable(ctx context.Context, name Name, ct schema.CreateTable
 	case !errors.Is(err, ErrNotFound):
 		return Table{}, err
 	}
+	if ct.Location != "" {
+		return e.placeTable(ctx, name, &ct, owner)
+	}
 	properties, err := checkTable(&ct)
 	if err != nil {
 		return Table{}, fmt.Errorf("table %s cannot be created: %w", name, err)
@@ -205,10 +221,10 @@ func (e *Engine) makeTable(ctx context.Context, name Name, ct schema.CreateTable
 
 	t := Table{ID: uuid.New(), Name: name, Comment: ct.Comment, Properties: properties, Owner: owner}
 	t.Location = strings.Join(ct.Name, "/")
-	err = e.tables.Create(ctx, t.ID, t.Name, t.Location, &ct)
+	err = e.tables.Create(ctx, t, &ct)
 	if errors.Is(err, fs.ErrExist) {
 		t.Location += "-" + t.ID.String()[:8] // no name has a hyphen, so no other table's place is taken
-		err = e.tables.Create(ctx, t.ID, t.Name, t.Location, &ct)
+		err = e.tables.Create(ctx, t, &ct)
 	}
 	if err != nil {
 		return Table{}, fmt.Errorf("create table %s at %s: %w", t.Name, t.Location, err)
@@ -222,11 +238,16 @@ func (e *Engine) makeTable(ctx context.Context, name Name, ct schema.CreateTable
 
 func (e *Engine) drop(ctx context.Context, st *DropStmt) (Result, error) {
 	there := true
+	var t Table
 	err := e.alone(ctx, func() (err error) {
 		if there, err = e.exists(st.Name); err != nil || !there && st.IfExists {
 			return err
 		}
-		return e.dropAny(ctx, st.Name, st.Cascade)
+		if st.Name.Table == "" {
+			return e.dropNamespace(ctx, st.Name, st.Cascade)
+		}
+		t, err = e.dropTable(ctx, st.Name)
+		return err
 	})
 	switch {
 	case err != nil:
@@ -234,20 +255,22 @@ func (e *Engine) drop(ctx context.Context, st *DropStmt) (Result, error) {
 	case !there:
 		return message("%s does not exist; nothing changed", st.Name.kind())
 	}
+	if st.Name.Table != "" {
+		return message("%s", dropped(t))
+	}
 	return message("dropped %s", st.Name.kind())
 }
 
-// Drop removes a table with its files, or a catalog or schema, which must be empty unless cascade is set; then everything in it
-// goes, too. Errors: [ErrNotFound], [ErrNotEmpty], or of [Tables].
+// Drop removes a table, with its files unless it is external, or a catalog or schema, which must be empty unless cascade is set;
+// then everything in it goes, too. Errors: [ErrNotFound], [ErrNotEmpty], or of [Tables].
 func (e *Engine) Drop(ctx context.Context, n Name, cascade bool) error {
-	return e.alone(ctx, func() error { return e.dropAny(ctx, n, cascade) })
-}
-
-func (e *Engine) dropAny(ctx context.Context, n Name, cascade bool) error {
-	if n.Table != "" {
-		return e.dropTable(ctx, n)
-	}
-	return e.dropNamespace(ctx, n, cascade)
+	return e.alone(ctx, func() error {
+		if n.Table == "" {
+			return e.dropNamespace(ctx, n, cascade)
+		}
+		_, err := e.dropTable(ctx, n)
+		return err
+	})
 }
 
 func (e *Engine) exists(n Name) (bool, error) {
@@ -264,16 +287,19 @@ func (e *Engine) exists(n Name) (bool, error) {
 }
 
 // dropTable removes the entry, then the files, so that a crash in between leaves files that nobody looks at and never an entry
-// without files.
-func (e *Engine) dropTable(ctx context.Context, n Name) error {
+// without files. The rows of an external table that are not in its files yet come first: without an entry nobody knows where to.
+func (e *Engine) dropTable(ctx context.Context, n Name) (Table, error) {
+	if t, err := e.catalog.Table(n); err == nil && t.External {
+		e.tables.Retire(t)
+	}
 	t, err := e.catalog.DropTable(n)
 	if err != nil {
-		return err
+		return t, err
 	}
 	if err := e.removeFiles(ctx, t); err != nil {
-		return fmt.Errorf("table %s is dropped, but its files remain: %w", t.Name, err)
+		return t, fmt.Errorf("table %s is dropped, but its files remain: %w", t.Name, err)
 	}
-	return nil
+	return t, nil
 }
 
 // removeFiles goes on when the client has gone away: nobody would come back for files without an entry.
@@ -293,7 +319,7 @@ func (e *Engine) dropNamespace(ctx context.Context, n Name, cascade bool) error 
 			return err
 		}
 		for _, t := range tables {
-			if err := e.dropTable(ctx, t.Name); err != nil {
+			if _, err := e.dropTable(ctx, t.Name); err != nil {
 				return err
 			}
 		}

@@ -16,21 +16,26 @@ import (
 	"github.com/zerobus-go/zerobus/schema"
 )
 
-// lake is a Tables in memory. It follows the contract: what is at a location is never replaced.
-type lake struct {
+// fakeLake is a Tables in memory. It follows the contract: what is at a location is never replaced.
+type fakeLake struct {
 	mu      sync.Mutex
 	logs    map[string]*schema.CreateTable // by location
+	found   map[string]*Found              // what is outside of the lake, by directory
 	changes int                            // that run now
 
 	createErr error // Create fails with it
 	dropErr   error
-	onCreate  func() // runs at the end of Create
-	dropCtx   error  // of the last Drop
+	retired   []string // by Retire
+	findErr   error    // Find fails with it
+	onCreate  func()   // runs at the end of Create
+	dropCtx   error    // of the last Drop
 }
 
-func newLake() *lake { return &lake{logs: map[string]*schema.CreateTable{}} }
+func newLake() *fakeLake {
+	return &fakeLake{logs: map[string]*schema.CreateTable{}, found: map[string]*Found{}}
+}
 
-func (l *lake) begin() (end func(), err error) {
+func (l *fakeLake) begin() (end func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.changes++; l.changes > 1 {
@@ -43,7 +48,7 @@ func (l *lake) begin() (end func(), err error) {
 	}, err
 }
 
-func (l *lake) Create(_ context.Context, id [16]byte, n Name, location string, ct *schema.CreateTable) error {
+func (l *fakeLake) Create(_ context.Context, t Table, ct *schema.CreateTable) error {
 	end, err := l.begin()
 	defer end()
 	if err != nil {
@@ -54,20 +59,20 @@ func (l *lake) Create(_ context.Context, id [16]byte, n Name, location string, c
 	if l.createErr != nil {
 		return l.createErr
 	}
-	if l.logs[location] != nil {
+	if l.logs[t.Location] != nil {
 		return fmt.Errorf("version 0 is there: %w", fs.ErrExist)
 	}
-	if id == [16]byte{} || strings.Join(ct.Name, ".") != n.String() {
+	if t.ID == uuid.Nil || strings.Join(ct.Name, ".") != t.Name.String() {
 		return errors.New("wrong arguments")
 	}
-	l.logs[location] = ct
+	l.logs[t.Location] = ct
 	if l.onCreate != nil {
 		l.onCreate()
 	}
 	return nil
 }
 
-func (l *lake) Drop(ctx context.Context, t Table) error {
+func (l *fakeLake) Drop(ctx context.Context, t Table) error {
 	end, err := l.begin()
 	defer end()
 	if err != nil {
@@ -79,27 +84,54 @@ func (l *lake) Drop(ctx context.Context, t Table) error {
 	if l.dropErr != nil {
 		return l.dropErr
 	}
-	delete(l.logs, t.Location)
+	if !t.External {
+		delete(l.logs, t.Location)
+	}
 	return nil
 }
 
-func (l *lake) Schema(_ context.Context, t Table) (*schema.Struct, []string, error) {
+func (l *fakeLake) Retire(t Table) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.retired = append(l.retired, t.Name.String())
+}
+
+func (l *fakeLake) Place(location string) (string, error) {
+	if dir, ok := strings.CutPrefix(location, "file://"); ok {
+		location = dir
+	}
+	if !strings.HasPrefix(location, "/lake/") {
+		return "", fmt.Errorf("location %q: it is not below /lake", location)
+	}
+	return strings.TrimSuffix(location, "/"), nil
+}
+
+func (l *fakeLake) Find(_ context.Context, dir string) (*Found, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.found[dir], l.findErr
+}
+
+func (l *fakeLake) Schema(_ context.Context, t Table) (*schema.Struct, []string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ct := l.logs[t.Location]
+	if f := l.found[t.Location]; f != nil && ct == nil {
+		return f.Columns, f.PartitionBy, nil
+	}
 	if ct == nil {
 		return nil, nil, errors.New("no log")
 	}
 	return &ct.Columns, ct.PartitionBy, nil
 }
 
-func (l *lake) locations() string {
+func (l *fakeLake) locations() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Join(sortedKeys(l.logs), " ")
 }
 
-func engine(t *testing.T) (*Engine, *lake) {
+func engine(t *testing.T) (*Engine, *fakeLake) {
 	t.Helper()
 	l := newLake()
 	return NewEngine(open(t), l), l
@@ -189,8 +221,8 @@ func TestExec_Show(t *testing.T) {
 		"SHOW CATALOGS":                   {"main|admin|", "sales|admin|all sales"},
 		"SHOW SCHEMAS":                    {"main.default|admin|", "sales.east|admin|e", "sales.north|admin|"},
 		"SHOW SCHEMAS IN SALES":           {"sales.east|admin|e", "sales.north|admin|"},
-		"SHOW TABLES":                     {"sales.north.t|admin|sales/north/t|it's"},
-		"SHOW TABLES IN sales.north":      {"sales.north.t|admin|sales/north/t|it's"},
+		"SHOW TABLES":                     {"sales.north.t|MANAGED|admin|sales/north/t|it's"},
+		"SHOW TABLES IN sales.north":      {"sales.north.t|MANAGED|admin|sales/north/t|it's"},
 		"SHOW TABLES IN sales.east":       nil,
 		"SHOW GRANTS ON sales.north.t":    {"ann" + id + "SELECT|CATALOG|sales", "ann" + id + "SELECT|TABLE|sales.north.t", "ann" + id + "MODIFY|TABLE|sales.north.t"},
 		"SHOW GRANTS ON CATALOG sales":    {"ann" + id + "SELECT|CATALOG|sales"},
@@ -201,7 +233,7 @@ func TestExec_Show(t *testing.T) {
 		},
 		"SHOW CREATE TABLE sales.north.t": {ddl},
 		"DESCRIBE sales.north.t":          describe,
-		"DESC EXTENDED sales.north.t": append(append([]string{}, describe...), "|||", "# Table|||", "Name|sales.north.t||", "Id|"+tb.ID.String()+"||", "Provider|delta||",
+		"DESC EXTENDED sales.north.t": append(append([]string{}, describe...), "|||", "# Table|||", "Name|sales.north.t||", "Id|"+tb.ID.String()+"||", "Type|MANAGED||", "Provider|delta||",
 			"Location|sales/north/t||", "Owner|admin||", "Comment|it's||", "Created|"+tb.Created.Format("2006-01-02T15:04:05Z")+"||",
 			"Updated|"+tb.Updated.Format("2006-01-02T15:04:05Z")+"||", "Properties|delta.appendOnly=true, k=v||"),
 	} {
@@ -227,7 +259,7 @@ func TestExec_ResultAsJSON(t *testing.T) {
 	}
 	b, err := json.Marshal(r)
 	const want = `[{"statement":"SHOW CATALOGS","columns":["name","owner","comment"],"rows":[["main","admin",""]],"took_ns":5},` +
-		`{"statement":"SHOW TABLES","columns":["name","owner","location","comment"],"rows":[],"took_ns":5},` +
+		`{"statement":"SHOW TABLES","columns":["name","type","owner","location","comment"],"rows":[],"took_ns":5},` +
 		`{"statement":"CREATE CATALOG x","message":"created catalog x","took_ns":5}]`
 	if string(b) != want || err != nil {
 		t.Errorf("got  %s, %v\nwant %s", b, err, want)
@@ -494,7 +526,9 @@ func TestCheckProperties(t *testing.T) {
 		{map[string]string{"delta.checkpointInterval": "99999999999"}, "expected a whole number from 1"},
 		{map[string]string{"delta.dataSkippingNumIndexedCols": "-2"}, "expected a whole number from -1"},
 		{map[string]string{"delta.parquet.compression.codec": "rar"}, "expected zstd, snappy"},
-		{map[string]string{"Delta.columnMapping.mode": "name"}, "property Delta.columnMapping.mode is not supported; of delta.* these are: delta.appendOnly, delta.checkpointInterval"},
+		{map[string]string{"Delta.columnMapping.mode": "index"}, `property delta.columnMapping.mode: "index" is not valid; expected none, name or id`},
+		{map[string]string{"delta.dataSkippingStatsColumns": " "}, "expected names of columns"},
+		{map[string]string{"Delta.columnMapping.maxColumnId": "5"}, "property Delta.columnMapping.maxColumnId is not supported; of delta.* these are: delta.appendOnly, delta.autoOptimize.autoCompact, delta.checkpointInterval"},
 		{map[string]string{"delta.": ""}, "property delta. is not supported"},
 		{map[string]string{"delta.appendOnly": "true", "delta.appendonly": "true"}, "property delta.appendOnly is given twice"},
 		{map[string]string{"": "x"}, "is empty or longer"},

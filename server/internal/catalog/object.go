@@ -28,12 +28,15 @@ type Namespace struct {
 type Table struct {
 	ID         uuid.UUID         `json:"id"` // also the log's name for the table; never used again
 	Name       Name              `json:"name"`
-	Location   string            `json:"location"` // relative to the lake, with slashes
+	Location   string            `json:"location"` // relative to the lake, with slashes; of an external table an absolute directory
 	Comment    string            `json:"comment,omitempty"`
 	Properties map[string]string `json:"properties,omitempty"` // as given to CREATE TABLE
 	Owner      string            `json:"owner"`                // a client id, or DefaultOwner
 	Created    time.Time         `json:"created_at"`
 	Updated    time.Time         `json:"updated_at"`
+
+	External bool   `json:"external,omitempty"` // not in the lake; its files are not the catalog's
+	DeltaID  string `json:"delta_id,omitempty"` // metaData.id of an external table: with another one it is another table
 }
 
 // Change is what Alter changes; nil leaves as it is.

@@ -22,10 +22,10 @@ func (e *Engine) showNamespaces(st *ShowNamespacesStmt) (Result, error) {
 }
 
 func (e *Engine) showTables(st *ShowTablesStmt) (Result, error) {
-	r := Result{Columns: []string{"name", "owner", "location", "comment"}, Rows: [][]string{}}
+	r := Result{Columns: []string{"name", "type", "owner", "location", "comment"}, Rows: [][]string{}}
 	list, err := e.catalog.Tables(st.In)
 	for _, t := range list {
-		r.Rows = append(r.Rows, []string{t.Name.String(), t.Owner, t.Location, t.Comment})
+		r.Rows = append(r.Rows, []string{t.Name.String(), t.Type(), t.Owner, t.Location, t.Comment})
 	}
 	return r, err
 }
@@ -68,6 +68,9 @@ func (e *Engine) showCreateTable(ctx context.Context, st *ShowCreateTableStmt) (
 		Comment:     t.Comment,
 		Properties:  t.Properties,
 	}
+	if t.External {
+		ct.Location = t.Location
+	}
 	return Result{Columns: []string{"create_statement"}, Rows: [][]string{{ct.DDL()}}}, nil
 }
 
@@ -104,6 +107,7 @@ func (e *Engine) describe(ctx context.Context, st *DescribeStmt) (Result, error)
 	row("# Table")
 	row("Name", t.Name.String())
 	row("Id", t.ID.String())
+	row("Type", t.Type())
 	row("Provider", "delta")
 	row("Location", t.Location)
 	row("Owner", t.Owner)

@@ -25,6 +25,10 @@ var deltaProperties = map[string]struct {
 	"delta.deletedFileRetentionDuration": {interval, "'interval 7 days' or the like"},
 	"delta.checkpointInterval":           {atLeast(1), "a whole number from 1"},
 	"delta.dataSkippingNumIndexedCols":   {atLeast(-1), "a whole number from -1"},
+	"delta.enableInCommitTimestamps":     {oneOf("true", "false"), "true or false"}, // the feature comes with it, see delta.Protocol.suiting
+	"delta.dataSkippingStatsColumns":     {columnList, "names of columns with commas between them"},
+	"delta.autoOptimize.autoCompact":     {oneOf("true", "false", "auto"), "true, false or auto"},
+	"delta.columnMapping.mode":           {oneOf("none", "name", "id"), "none, name or id"},
 	"delta.parquet.compression.codec":    {oneOf("zstd", "snappy", "gzip", "lz4", "lz4_raw", "uncompressed"), "zstd, snappy, gzip, lz4, lz4_raw or uncompressed"},
 }
 
@@ -46,6 +50,9 @@ func atLeast(least int64) func(string) string {
 		return strconv.FormatInt(n, 10)
 	}
 }
+
+// columnList is looked at with the table's columns at hand.
+func columnList(s string) string { return strings.TrimSpace(s) }
 
 // span is the part of Spark's intervals that has one meaning: no months and years, whose length differs.
 var span = regexp.MustCompile(`^(?:interval\s+)?(\d{1,9})\s+((?:week|day|hour|minute|second|millisecond)s?)$`)

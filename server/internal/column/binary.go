@@ -209,6 +209,11 @@ func (r *reader) vector(v *Vector, rows, depth int) {
 	case flags == flagAllNull && rows > 0:
 		v.Nulls = rows
 		r.kids(v, depth)
+		for i := range v.Kids {
+			if r.err == nil && v.Layout == Struct && !v.Kids[i].AllNull() {
+				r.err = fmt.Errorf("a null struct hides a value")
+			}
+		}
 		return
 	case flags == flagValid:
 		v.Valid = r.bitmap(rows)

@@ -86,6 +86,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a struct of much", "0100010800" + "02" + "0100", "chunk column 0: a struct says 2 fields, 2 bytes follow"},
 		{"a struct in a struct, and so on", "01000108" + strings.Repeat("000108", 102) + "00010100", "chunk column 0: vectors are nested more than 101 levels deep"},
 		{"a value under a null struct", "0102010801" + "01" + "01" + "0100" + "02", "chunk column 0: the null of row 1 hides a value"},
+		{"a value in a column of null structs", "0102010802" + "01" + "0100" + "02", "chunk column 0: a null struct hides a value"},
 		{"elements without rows", "0100010900" + "01" + "0100" + "00", "chunk column 0: 1 elements without rows"},
 		{"elements behind the offsets", "0101010900" + "02" + "01000000" + "0100" + "00", "chunk column 0: there are 2 elements, the last offset is 1"},
 		{"elements of a null", "0102010901" + "01" + "01" + "00000000" + "01000000" + "0100" + "00", "chunk column 0: the null of row 1 hides a value"},

@@ -187,39 +187,52 @@ func (v *Vector) AppendBool(b bool) {
 	v.appended()
 }
 
+// The methods that add a number are as short as they are so that they are inlined where records are decoded: what a column of nulls
+// needs first is in prepare.
+
 // AppendInt32 adds a value.
 func (v *Vector) AppendInt32(x int32) {
-	v.ready()
+	if v.Nulls > 0 {
+		v.prepare()
+	}
 	v.I32 = append(v.I32, x)
-	v.appended()
+	v.N++
 }
 
 // AppendInt64 adds a value.
 func (v *Vector) AppendInt64(x int64) {
-	v.ready()
+	if v.Nulls > 0 {
+		v.prepare()
+	}
 	v.I64 = append(v.I64, x)
-	v.appended()
+	v.N++
 }
 
 // AppendFloat32 adds a value.
 func (v *Vector) AppendFloat32(x float32) {
-	v.ready()
+	if v.Nulls > 0 {
+		v.prepare()
+	}
 	v.F32 = append(v.F32, x)
-	v.appended()
+	v.N++
 }
 
 // AppendFloat64 adds a value.
 func (v *Vector) AppendFloat64(x float64) {
-	v.ready()
+	if v.Nulls > 0 {
+		v.prepare()
+	}
 	v.F64 = append(v.F64, x)
-	v.appended()
+	v.N++
 }
 
 // AppendDecimal adds a value.
 func (v *Vector) AppendDecimal(x Decimal128) {
-	v.ready()
+	if v.Nulls > 0 {
+		v.prepare()
+	}
 	v.Dec = append(v.Dec, x)
-	v.appended()
+	v.N++
 }
 
 // AppendBytes adds a value; b is copied.
@@ -268,12 +281,21 @@ func (v *Vector) Begun() int {
 
 // EndBytes adds the value that the caller has appended to Data himself, from the end of the last value on.
 func (v *Vector) EndBytes() {
-	v.ready()
-	if len(v.Offsets) == 0 {
-		v.Offsets = append(v.Offsets, 0)
+	if v.Nulls > 0 || v.N == 0 {
+		v.prepare()
 	}
 	v.Offsets = append(v.Offsets, int32(len(v.Data)))
-	v.appended()
+	v.N++
+}
+
+// prepare makes a column that has nulls, or no value yet, ready for one more value, and marks it as one.
+func (v *Vector) prepare() {
+	if v.Nulls > 0 {
+		v.ready()
+		v.Valid = v.Valid.Append(v.N, true)
+	} else if len(v.Offsets) == 0 {
+		v.Offsets = append(v.Offsets, 0)
+	}
 }
 
 func (v *Vector) appended() {

@@ -7,6 +7,7 @@
 //	decoder.go           the interface and the refusal of a record
 //	misfit.go            the refusal of a descriptor
 //	target.go            what a column takes, whatever the encoding
+//	budget.go            what a record may make of few bytes
 //	decimal.go           decimals as the chunk holds them, and why one was refused
 //	descriptor.go        a DescriptorProto, as far as it is needed
 //	descriptor_types.go  the messages and enums in it, by name

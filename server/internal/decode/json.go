@@ -18,6 +18,7 @@ type jsonDecoder struct {
 	dst     *column.Chunk    // of the current record
 	text    jsonscan.Scratch // the last string with escapes that did not go straight into a column
 	variant variant.Encoder
+	budget  budget
 
 	// The refusal of the current record.
 	failedAt     int
@@ -45,6 +46,10 @@ func (d *jsonDecoder) Decode(dst *column.Chunk, record []byte) error {
 	end := d.record(dst, record)
 	d.dst = nil
 	if end >= 0 {
+		if d.root.whole {
+			dst.EndWholeRow()
+			return nil
+		}
 		i := dst.EndRow(d.notNull)
 		if i < 0 {
 			return nil
@@ -88,27 +93,30 @@ func (d *jsonDecoder) record(dst *column.Chunk, b []byte) int {
 // object reads the members and the closing brace of an object whose opening brace ends at i. They become value row of the
 // vectors; those of members that are not there get none.
 func (d *jsonDecoder) object(o *jsonObject, vectors []column.Vector, row int, b []byte, i int) int {
+	o.whole = false
 	i = jsonscan.Space(b, i)
 	if i < len(b) && b[i] == '}' {
 		return i + 1
 	}
-	last := 0 // 1 + the last member
-	for {
+	last := &o.begin
+	for got := 1; ; got++ {
 		at := i
-		n := o.next[last]
-		f := &o.fields[n]
-		due := len(b)-i >= len(f.key) && string(b[i:i+len(f.key)]) == string(f.key)
+		f := last.next
+		due := f.isAt(b, i)
+		if !due && f != nil {
+			f = f.next // what is due may be absent
+			due = f.isAt(b, i)
+		}
 		if due {
 			i += len(f.key)
 		} else {
-			if n, i = d.key(o, b, i); i < 0 {
+			if f, i = d.key(o, b, i); i < 0 {
 				return i
 			}
-			f = &o.fields[n]
-			o.next[last] = n
+			last.next = f
 		}
-		last = int(n) + 1
-		v := &vectors[n]
+		last = f
+		v := &vectors[f.col]
 		if v.N != row {
 			return d.fail(o.path, at, "duplicate field '"+clip(f.field)+"'")
 		}
@@ -124,32 +132,36 @@ func (d *jsonDecoder) object(o *jsonObject, vectors []column.Vector, row int, b 
 		if i = d.value(v, &f.jsonPlan, b, i); i < 0 {
 			return i
 		}
-		if i+1 < len(b) && b[i] == ',' && b[i+1] == '"' { // as most records have it: Next would be a call
+		// What most records have behind a value is seen here: Next would be a call.
+		if i+1 < len(b) && b[i] == ',' && b[i+1] == '"' {
 			i++
 			continue
 		}
-		var done bool
-		if i, done, reason = jsonscan.Next(b, i, '}'); reason != "" {
+		done := i < len(b) && b[i] == '}'
+		if done {
+			i++
+		} else if i, done, reason = jsonscan.Next(b, i, '}'); reason != "" {
 			return d.fail(o.path, i, reason)
 		}
 		if done {
+			o.whole = got == len(vectors)
 			return i
 		}
 	}
 }
 
-// key reads a key that was not due and finds its member.
-func (d *jsonDecoder) key(o *jsonObject, b []byte, i int) (int32, int) {
+// key reads a key that was not due and finds its field.
+func (d *jsonDecoder) key(o *jsonObject, b []byte, i int) (*jsonField, int) {
 	if reason := jsonscan.Key(b, i); reason != "" {
-		return 0, d.fail(o.path, i, reason)
+		return nil, d.fail(o.path, i, reason)
 	}
 	name, end, reason := d.text.View(b, i)
 	if reason != "" {
-		return 0, d.fail(o.path, end, reason)
+		return nil, d.fail(o.path, end, reason)
 	}
-	n, ok := o.index[string(name)]
+	f, ok := o.index[string(name)]
 	if !ok {
-		return 0, d.fail(o.path, i, "unrecognized field name '"+clip(name)+"'")
+		return nil, d.fail(o.path, i, "unrecognized field name '"+clip(name)+"'")
 	}
-	return n, end
+	return f, end
 }

@@ -19,18 +19,27 @@ func (d *jsonDecoder) structure(v *column.Vector, p *jsonPlan, b []byte, i int) 
 	if end < 0 {
 		return end
 	}
-	for k := range v.Kids {
-		if v.Kids[k].N > row {
-			continue
-		}
-		f := &p.object.fields[k]
-		if f.notNull {
+	if !p.object.whole {
+		if f := d.absent(v.Kids, p.object, row); f != nil {
 			return d.fail(f.name, end-1, f.absent)
 		}
-		v.Kids[k].AppendNull()
 	}
 	v.EndStruct()
 	return end
+}
+
+// absent gives the kids that got no value a null. It returns the first one that may not have it.
+func (d *jsonDecoder) absent(kids []column.Vector, o *jsonObject, row int) *jsonField {
+	for k := range kids {
+		if kids[k].N > row {
+			continue
+		}
+		if o.fields[k].notNull {
+			return &o.fields[k]
+		}
+		kids[k].AppendNull()
+	}
+	return nil
 }
 
 // array reads the array at b[i].
@@ -102,8 +111,13 @@ func (d *jsonDecoder) pairs(v *column.Vector, p *jsonPlan, b []byte, i int) int 
 
 // element reads an element of an array, or a value of a map.
 func (d *jsonDecoder) element(v *column.Vector, p *jsonPlan, b []byte, i int) int {
-	if p.cells > 0 && !d.dst.Nest(p.cells) {
-		return d.fail(p.name, i, tooMany)
+	if p.cells > 0 {
+		if !d.dst.Nest(p.cells) {
+			return d.fail(p.name, i, tooMany)
+		}
+		if !d.budget.spend(d.dst, p.cells) {
+			return d.fail(p.name, i, tooLarge)
+		}
 	}
 	if v.AllNull() && i < len(b) && b[i] != 'n' && !d.dst.Begin(v) {
 		return d.fail(p.name, i, tooLate)

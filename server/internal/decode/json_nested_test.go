@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -366,9 +367,18 @@ func TestJSONNested_LearnsTheOrder(t *testing.T) {
 	d, c := jsonOf(t, table), chunkOf(t, table)
 	acceptedNested(t, d, c, []byte(`{"b":{"y":1,"x":2},"a":{"z":1,"x":1}}`))
 	root := d.(*jsonDecoder).root
-	a, b := root.fields[0].object.next, root.fields[1].object.next
-	if root.next[0] != 1 || a[0] != 2 || a[1+2] != 0 || b[0] != 1 || b[1+1] != 0 {
-		t.Errorf("next is %v, of a %v, of b %v", root.next, a, b)
+	for _, o := range []struct {
+		name string
+		got  []string
+		want []string
+	}{
+		{"the record", root.learned(), []string{"b", "a"}},
+		{"a", root.fields[0].object.learned(), []string{"z", "x"}},
+		{"b", root.fields[1].object.learned(), []string{"y", "x"}},
+	} {
+		if !slices.Equal(o.got, o.want) {
+			t.Errorf("the fields of %s are expected in the order %v, not %v", o.name, o.got, o.want)
+		}
 	}
 }
 
@@ -420,6 +430,32 @@ func TestJSONNested_Bounds(t *testing.T) {
 		t.Errorf("refused: %v", err)
 	}
 	acceptedNested(t, d, c, []byte(`{"a":null}`))
+}
+
+// TestJSONNested_BoundsBytes: once the fields of a struct have a value, every empty one after it takes the room of all fields.
+func TestJSONNested_BoundsBytes(t *testing.T) {
+	var fields, members []string
+	for i := range 1000 {
+		fields = append(fields, fmt.Sprintf("f%d: DECIMAL(38,0)", i))
+		members = append(members, fmt.Sprintf(`"f%d":1`, i))
+	}
+	full := "{" + strings.Join(members, ",") + "}"
+	table := tableOf(t, "n INT, a ARRAY<STRUCT<"+strings.Join(fields, ", ")+">>, m MAP<INT, STRUCT<"+strings.Join(fields, ", ")+">>")
+	var entries strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&entries, `,"%d":{}`, i)
+	}
+	for record, path := range map[string]string{
+		`{"n":1,"a":[` + full + strings.Repeat(",{}", 20_000) + `]}`: "a.element",
+		`{"n":1,"m":{"-1":` + full + entries.String() + `}}`:         "m.value",
+	} {
+		d, c := jsonOf(t, table), chunkOf(t, table)
+		acceptedNested(t, d, c, []byte(`{"n":1}`))
+		if err := refusedNested(t, d, c, []byte(record)); err.Field != path || err.Reason != tooLarge {
+			t.Errorf("refused: %v", err)
+		}
+		acceptedNested(t, d, c, []byte(`{"n":2}`))
+	}
 }
 
 // TestJSONNested_ManyKeys: a map of many keys takes time in proportion, and its memory is let go.

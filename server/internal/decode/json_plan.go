@@ -27,25 +27,32 @@ type jsonPlan struct {
 type jsonObject struct {
 	path   string // of the struct; empty for the record
 	fields []jsonField
-	index  map[string]int32 // by name
-
-	// next[1+i] is the field whose key followed that of field i when it was last seen, next[0] the first one's: records of
-	// a stream mostly look alike, and comparing with the key that is due is cheaper than to look it up.
-	next []int32
+	index  map[string]*jsonField // by name
+	begin  jsonField             // its next is the first field
+	whole  bool                  // the object that was read last had all members
 }
 
 // jsonField is a field and how its key usually stands in a record.
 type jsonField struct {
-	key   []byte // with quotes and colon, and escapes where they cannot be avoided
+	key   string // with quotes and colon, and escapes where they cannot be avoided
 	field string // its name
+	col   int    // index into the columns, or the kids of the struct
+
+	// next is the field that followed this one when it last came out of turn: records of a stream mostly look alike, and to compare
+	// with the key that is due is cheaper than to look it up. Nil before that.
+	next *jsonField
+
 	jsonPlan
+}
+
+// isAt reports whether the key stands at b[i] as it usually does.
+func (f *jsonField) isAt(b []byte, i int) bool {
+	return f != nil && len(b)-i >= len(f.key) && string(b[i:i+len(f.key)]) == f.key
 }
 
 // planObject compiles the columns, or the fields of a struct at a path.
 func planObject(ts []target, fields []schema.Field, path string) (*jsonObject, error) {
-	o := &jsonObject{
-		path: path, fields: make([]jsonField, len(ts)), index: make(map[string]int32, len(ts)), next: make([]int32, len(ts)+1),
-	}
+	o := &jsonObject{path: path, fields: make([]jsonField, len(ts)), index: make(map[string]*jsonField, len(ts))}
 	part := "column"
 	if path != "" {
 		part = "member"
@@ -56,9 +63,8 @@ func planObject(ts []target, fields []schema.Field, path string) (*jsonObject, e
 		if err != nil {
 			return nil, err
 		}
-		o.fields[i] = jsonField{key: append(jsonscan.AppendQuoted(nil, name), ':'), field: name, jsonPlan: p}
-		o.index[name] = int32(i)
-		o.next[i] = int32(i)
+		o.fields[i] = jsonField{key: string(jsonscan.AppendQuoted(nil, name)) + ":", field: name, col: i, jsonPlan: p}
+		o.index[name] = &o.fields[i]
 	}
 	return o, nil
 }

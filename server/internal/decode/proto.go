@@ -1,12 +1,8 @@
 package decode
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math"
-	"unicode/utf8"
 
-	"github.com/zerobus-go/zerobus/internal/jsonscan"
 	"github.com/zerobus-go/zerobus/server/internal/column"
 )
 
@@ -21,6 +17,10 @@ func (d *protoDecoder) Decode(dst *column.Chunk, record []byte) error {
 		err = d.settle(record, err)
 	}
 	if err == nil {
+		if d.flat && d.whole {
+			dst.EndWholeRow()
+			return nil
+		}
 		i := dst.EndRow(d.notNull)
 		if i < 0 {
 			return nil
@@ -37,22 +37,22 @@ func (d *protoDecoder) Decode(dst *column.Chunk, record []byte) error {
 // What the encoding forbids is returned at once. What the column forbids is noted in d.refused, because a later value may
 // take its place.
 func (d *protoDecoder) message(dst *column.Chunk, b []byte) error {
-	row := dst.Rows
-	jump, fields := d.jump, d.fields
+	row, cols, got := dst.Rows, dst.Cols, 0
+	last := &d.begin
 	for i := 0; i < len(b); {
 		start := i
 		tag := uint64(b[i])
-		if tag < 0x80 {
-			i++
-		} else if tag, i = varint(b, i); i < 0 {
-			return d.broken("", i, start)
+		i++
+		if tag >= 0x80 {
+			if i < len(b) && b[i] < 0x80 {
+				tag = tag&0x7f | uint64(b[i])<<7
+				i++
+			} else if tag, i = varint(b, start); i < 0 {
+				return d.broken("", i, start)
+			}
 		}
-		var f *protoField
-		if tag < uint64(len(jump)) && jump[tag] != 0 {
-			f = &fields[jump[tag]-1]
-		} else if n, ok := d.far[tag]; ok {
-			f = &fields[n]
-		} else {
+		f := d.due(last, tag)
+		if f == nil {
 			next, err := d.unknown(&d.protoPlan, b, i, tag, start)
 			if err != nil {
 				return err
@@ -60,8 +60,11 @@ func (d *protoDecoder) message(dst *column.Chunk, b []byte) error {
 			i = next
 			continue
 		}
-		v := &dst.Cols[f.col]
-		if v.N != row {
+		last = f
+		v := &cols[f.col]
+		if v.N == row {
+			got++
+		} else {
 			d.replace(&d.protoPlan, v, f.col, row)
 		}
 		if v.AllNull() && f.nested == nil && !dst.Begin(v) {
@@ -73,104 +76,27 @@ func (d *protoDecoder) message(dst *column.Chunk, b []byte) error {
 			}
 		}
 
-		at := i
-		ok := true
-		switch f.op {
-		case opInt32:
-			var x uint64
-			if i < len(b) && b[i] < 0x80 {
-				x = uint64(b[i])
-				i++
-			} else if x, i = varint(b, i); i < 0 {
-				return d.broken(f.target.name, i, start)
-			}
-			if n := int32(x); int64(n) >= f.min && int64(n) <= f.max {
-				v.AppendInt32(n)
-			} else {
-				ok = false
-			}
-		case opInt64:
-			var x uint64
-			if i < len(b) && b[i] < 0x80 {
-				x = uint64(b[i])
-				i++
-			} else if x, i = varint(b, i); i < 0 {
-				return d.broken(f.target.name, i, start)
-			}
-			v.AppendInt64(int64(x))
-		case opBool:
-			var x uint64
-			if x, i = varint(b, i); i < 0 {
-				return d.broken(f.target.name, i, start)
-			}
-			v.AppendBool(x != 0)
-		case opFloat, opWiden:
-			if len(b)-i < 4 {
-				return d.broken(f.target.name, int(faultShort), start)
-			}
-			x := math.Float32frombits(binary.LittleEndian.Uint32(b[i:]))
-			i += 4
-			if f.op == opFloat {
-				v.AppendFloat32(x)
-			} else {
-				v.AppendFloat64(float64(x))
-			}
-		case opDouble:
-			if len(b)-i < 8 {
-				return d.broken(f.target.name, int(faultShort), start)
-			}
-			v.AppendFloat64(math.Float64frombits(binary.LittleEndian.Uint64(b[i:])))
-			i += 8
-		case opText, opBinary, opDecimal:
-			var from int
-			if i < len(b) && int(b[i]) < min(0x80, len(b)-i) { // a short length that the record has room for
-				from = i + 1
-				i = from + int(b[i])
-			} else if from, i = span(b, i); i < 0 {
-				return d.broken(f.target.name, i, start)
-			}
-			s := b[from:i]
-			if f.op == opBinary {
-				v.AppendBytes(s)
-				break
-			}
-			if !utf8.Valid(s) {
-				return &RecordError{Field: f.target.name, Reason: fmt.Sprintf("invalid UTF-8 at byte %d", from+jsonscan.ValidPrefix(s))}
-			}
-			if f.op == opDecimal {
-				ok = f.decimal(v, s)
-			} else if f.length > 0 && len(s) > int(f.length) && utf8.RuneCount(s) > int(f.length) {
-				ok = false
-			} else {
-				v.AppendBytes(s)
-			}
-		default:
-			var err error
-			if i, ok, err = d.other(dst, f, b, i, start); err != nil {
+		if f.nested != nil {
+			next, err := d.nest(dst, f, v, row, b, i, start)
+			if err != nil {
 				return err
 			}
+			i = next
+			continue
+		}
+		next, ok := d.scalar(dst, v, f, b, i)
+		if next < 0 {
+			return d.fault(f.target, next, b, i, start)
 		}
 		if !ok {
 			place(v) // so that a later value finds it taken
-			d.refused[f.col] = at + 1
+			d.refused[f.col] = i + 1
 			d.nRefused++
 		}
+		i = next
 	}
+	d.whole = got == len(cols)
 	return nil
-}
-
-// other reads the value at b[i] of the operations that message leaves out. It returns the position behind it, and whether the
-// column takes it.
-func (d *protoDecoder) other(dst *column.Chunk, f *protoField, b []byte, i, start int) (next int, ok bool, err error) {
-	v := &dst.Cols[f.col]
-	if f.nested != nil {
-		next, err = d.nest(dst, f, v, dst.Rows, b, i, start)
-		return next, true, err
-	}
-	if next, ok = d.rare(dst, v, f, b, i); next < 0 {
-		return 0, false, d.fault(f.target, next, b, i, start)
-	}
-	return next, ok, nil
 }
 
 func (d *protoDecoder) clearTop(dst *column.Chunk, f *protoField, b []byte) error {

@@ -8,39 +8,19 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/column"
 )
 
-const (
-	// maxNestedBytes bounds what the columns take while a record is read: its lists may be many times as large as it is, and
-	// the size of a chunk is looked at between records only.
-	maxNestedBytes = 128 << 20
-
-	// spendUnit is after how many values or bytes that few bytes of a record have made the size is looked at.
-	spendUnit = 1 << 20
-
-	// maxKept is how many entries of maps a decoder keeps memory for between records.
-	maxKept = 1 << 14
-)
+// maxKept is how many entries of maps a decoder keeps memory for between records.
+const maxKept = 1 << 14
 
 const tooManyFields = "the structs in lists and maps of the batch have too many fields together: send smaller batches"
 
-var tooLarge = fmt.Sprintf("the record takes more than %d MiB in columns: send smaller ones", maxNestedBytes>>20)
-
 func late(t *target) error { return &RecordError{Field: t.name, Reason: tooLate} }
-
-// spend counts what a record makes of few bytes, and reports whether the chunk is still of a fair size.
-func (d *protoDecoder) spend(dst *column.Chunk, n int) bool {
-	if d.spent += n; d.spent < spendUnit {
-		return true
-	}
-	d.spent = 0
-	return dst.Bytes() <= maxNestedBytes
-}
 
 // charge counts so many vectors for one more element of n, or for one that is taken back.
 func (d *protoDecoder) charge(dst *column.Chunk, n *protoNested, vectors int) error {
 	switch {
 	case !dst.Nest(vectors):
 		return &RecordError{Field: n.target.name, Reason: tooManyFields}
-	case !d.spend(dst, vectors):
+	case !d.budget.spend(dst, vectors):
 		return &RecordError{Field: n.target.name, Reason: tooLarge}
 	}
 	return nil
@@ -49,15 +29,17 @@ func (d *protoDecoder) charge(dst *column.Chunk, n *protoNested, vectors int) er
 // inner puts the fields of a nested message, b[i:], into value row of the columns, which are the kids of a vector. B is the
 // record up to the message's end, so that positions are those in the record.
 func (d *protoDecoder) inner(dst *column.Chunk, p *protoPlan, cols []column.Vector, row int, b []byte, i int) error {
+	last := &p.begin
 	for i < len(b) {
 		start := i
 		tag := uint64(b[i])
-		if tag < 0x80 {
-			i++
-		} else if tag, i = varint(b, i); i < 0 {
-			return d.broken("", i, start)
+		i++
+		if tag >= 0x80 {
+			if tag, i = varint(b, start); i < 0 {
+				return d.broken("", i, start)
+			}
 		}
-		f := p.find(tag)
+		f := p.due(last, tag)
 		if f == nil {
 			next, err := d.unknown(p, b, i, tag, start)
 			if err != nil {
@@ -66,6 +48,7 @@ func (d *protoDecoder) inner(dst *column.Chunk, p *protoPlan, cols []column.Vect
 			i = next
 			continue
 		}
+		last = f
 		v := &cols[f.col]
 		if f.oneof >= 0 {
 			if err := d.clearOthers(dst, p, cols, row, f, b); err != nil {

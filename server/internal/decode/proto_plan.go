@@ -45,6 +45,10 @@ type protoField struct {
 	enum     *enumType    // of opEnumName
 	nested   *protoNested // of opStruct and what follows it
 	target   *target
+
+	// next is the field that followed this one when it was last seen: records of a stream mostly look alike, and to compare with
+	// the tag that is due is cheaper than to look it up. Nil before that.
+	next *protoField
 }
 
 // protoPlan is what to do with the fields of one message: a record, or what feeds a struct, or an entry of a map. There is one
@@ -52,6 +56,7 @@ type protoField struct {
 type protoPlan struct {
 	targets []target
 	fields  []protoField
+	begin   protoField       // its next is the first field
 	jump    []uint16         // by tag: 1 + index into fields, 0 for none
 	far     map[uint64]int32 // the same for tags beyond: index into fields
 	numbers map[uint64]int32 // by field number: index into fields
@@ -97,6 +102,8 @@ const maxNestedJumps = 1 << 16
 type protoDecoder struct {
 	protoPlan
 	notNull  []bool
+	flat     bool    // no column is nested and no field is in a oneof: a column that has got its value keeps one
+	whole    bool    // each column has got a value, if the plan is flat
 	inside   []int32 // the columns that are nested and have a field
 	nRefused int     // values and lists that hold a refusal, at all levels
 	first    refusal // of the nested columns, when the record has ended
@@ -105,7 +112,7 @@ type protoDecoder struct {
 	buckets []int32    // the hash table that finds keys that come twice
 	seed    maphash.Seed
 	number  [16]byte // a key to hash
-	spent   int      // see spend
+	budget  budget
 
 	variants variant.Encoder
 }
@@ -127,9 +134,11 @@ func NewProto(table *schema.Struct, descriptor []byte) (Decoder, error) {
 		return nil, misfits(c.bad)
 	}
 	d := &protoDecoder{protoPlan: *p, notNull: notNulls(ts), seed: maphash.MakeSeed()}
+	d.flat = len(d.oneofs) == 0
 	for col, n := range d.nested {
 		if n != nil {
 			d.inside = append(d.inside, int32(col))
+			d.flat = false
 		}
 	}
 	return d, nil
@@ -161,18 +170,27 @@ func (p *protoPlan) index(limit uint64) {
 	}
 }
 
-// find is the field with this tag.
-func (p *protoPlan) find(tag uint64) *protoField {
-	if tag < uint64(len(p.jump)) {
-		if n := p.jump[tag]; n != 0 {
-			return &p.fields[n-1]
-		}
+// due is the field with this tag, behind the last one; nil if there is none. Both it and find are small enough to be inlined, which
+// is a tenth of the time of a record.
+func (p *protoPlan) due(last *protoField, tag uint64) *protoField {
+	if f := last.next; f != nil && f.tag == tag {
+		return f
+	}
+	return p.find(last, tag)
+}
+
+// find looks up the field with this tag, which is due behind the last one from now on; nil if there is none.
+func (p *protoPlan) find(last *protoField, tag uint64) *protoField {
+	var f *protoField
+	if tag < uint64(len(p.jump)) && p.jump[tag] != 0 {
+		f = &p.fields[p.jump[tag]-1]
+	} else if n, ok := p.far[tag]; ok {
+		f = &p.fields[n]
+	} else {
 		return nil
 	}
-	if n, ok := p.far[tag]; ok {
-		return &p.fields[n]
-	}
-	return nil
+	last.next = f
+	return f
 }
 
 // fieldOf is the field that feeds column col. There is one: names are unique in a message.

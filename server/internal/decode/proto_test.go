@@ -321,3 +321,28 @@ func TestProtoNamesTheFirstRefusal(t *testing.T) {
 		}
 	}
 }
+
+// TestProtoLearnsTheOrder: the fields of a record are those that the next record is expected to have.
+func TestProtoLearnsTheOrder(t *testing.T) {
+	table := tableOf(t, "a INT, b INT, c INT, d INT")
+	d := protoOf(t, table, marshal(t, messageOf("a int32", "b int32", "c int32", "d int32"))).(*protoDecoder)
+	c := chunkOf(t, table)
+	for _, step := range []struct {
+		record wire
+		want   string
+	}{
+		{wire{}.int(3, 1).int(1, 2).int(99, 1).int(4, 3), "cad"},
+		{wire{}.int(3, 1).int(1, 2).int(4, 3), "cad"},
+		{wire{}.int(3, 1).int(4, 2), "cd"},
+		{wire{}.int(2, 1).int(3, 1), "bcd"},
+	} {
+		accepted(t, d, c, step.record)
+		got := ""
+		for f := d.begin.next; f != nil && len(got) < 10; f = f.next {
+			got += f.target.name
+		}
+		if got != step.want {
+			t.Errorf("after %x the order is %s, want %s", step.record, got, step.want)
+		}
+	}
+}

@@ -1,8 +1,10 @@
 package decode
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,6 +69,81 @@ func workloads() []workload {
 	return []workload{air, wide, airJSON, wideJSON}
 }
 
+// variations are the workloads with what their records have not: fields that are missing, another order of the fields in every
+// other record, text that is not ASCII, white space in JSON, and as many columns as wide tables have.
+func variations() []workload {
+	all := workloads()
+	air, wide, airJSON := all[0], all[1], all[2]
+
+	gaps, swapped, umlauts := air, wide, air
+	gaps.name, swapped.name, umlauts.name = "proto/25B-gaps", "proto/265B-swapped", "proto/25B-umlauts"
+	gapsJSON, spaced := airJSON, airJSON
+	gapsJSON.name, spaced.name = "json/61B-gaps", "json/61B-spaced"
+	for _, w := range []*workload{&gaps, &swapped, &umlauts, &gapsJSON, &spaced} {
+		w.records = nil
+	}
+	for r := range 256 {
+		w, members := wire{}, []string(nil)
+		if r%5 != 0 {
+			w = w.text(1, fmt.Sprintf("sensor-%04d-abcd", r))
+			members = append(members, fmt.Sprintf(`"device_name":"sensor-%04d-abcd"`, r))
+		}
+		if r%3 != 0 {
+			w = w.int(2, int64(r%60-10))
+			members = append(members, fmt.Sprintf(`"temp":%d`, r%60-10))
+		}
+		if r%7 != 0 {
+			w = w.int(3, int64(40+r*7))
+			members = append(members, fmt.Sprintf(`"humidity":%d`, 40+r*7))
+		}
+		gaps.records, gapsJSON.records = append(gaps.records, w), append(gapsJSON.records, []byte("{"+strings.Join(members, ",")+"}"))
+		spaced.records = append(spaced.records, bytes.ReplaceAll(bytes.ReplaceAll(airJSON.records[r], []byte(":"), []byte(": ")), []byte(","), []byte(", ")))
+		umlauts.records = append(umlauts.records, wire{}.text(1, fmt.Sprintf("fühler-%04d-äöü", r)).int(2, int64(r%60-10)).int(3, int64(40+r*7)))
+		record := wide.records[r]
+		if r%2 == 1 {
+			half := 0
+			for range 10 {
+				_, _, n := protowire.ConsumeField(record[half:])
+				half += n
+			}
+			record = append(slices.Clone(record[half:]), record[:half]...)
+		}
+		swapped.records = append(swapped.records, record)
+	}
+
+	places := workload{name: "json/doubles", columns: "lat DOUBLE, lon DOUBLE, speed DOUBLE, heading DOUBLE"}
+	for r := range 256 {
+		at := float64(r) / 1e3
+		places.records = append(places.records, fmt.Appendf(nil, `{"lat":%.6f,"lon":%.6f,"speed":%.1f,"heading":%v}`, 52.520008+at, 13.404954-at, at*100, math.Sqrt(at)))
+	}
+
+	broad := workload{name: "proto/1kB"}
+	var columns []string
+	for i := range 100 {
+		columns = append(columns, fmt.Sprintf("f%02d %s", i, []string{"STRING", "BIGINT", "INT", "DOUBLE"}[i%4]))
+		broad.fields = append(broad.fields, fmt.Sprintf("f%02d %s", i, []string{"string", "int64", "int32", "double"}[i%4]))
+	}
+	broad.columns = strings.Join(columns, ",")
+	for r := range 64 {
+		var w wire
+		for i := range 100 {
+			num := protowire.Number(i + 1)
+			switch i % 4 {
+			case 0:
+				w = w.text(num, fmt.Sprintf("value %04d of f%02d", r, i))
+			case 1:
+				w = w.int(num, 1732312096123456+int64(r*i))
+			case 2:
+				w = w.int(num, int64(r*i))
+			case 3:
+				w = w.fixed64(num, math.Float64bits(float64(r)+0.25))
+			}
+		}
+		broad.records = append(broad.records, w)
+	}
+	return []workload{gaps, swapped, umlauts, broad, gapsJSON, spaced, places}
+}
+
 func (w *workload) decoder(t testing.TB) (Decoder, *column.Chunk) {
 	table := tableOf(t, w.columns)
 	if w.fields == nil {
@@ -76,12 +153,17 @@ func (w *workload) decoder(t testing.TB) (Decoder, *column.Chunk) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	for _, w := range workloads() {
+	for _, w := range append(workloads(), variations()...) {
 		b.Run(w.name, func(b *testing.B) {
 			d, c := w.decoder(b)
 			size := 0
 			for _, r := range w.records {
 				size += len(r)
+			}
+			for _, r := range w.records { // so that the columns have their memory
+				if err := d.Decode(c, r); err != nil {
+					b.Fatal(err)
+				}
 			}
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
@@ -101,7 +183,7 @@ func BenchmarkDecode(b *testing.B) {
 
 // TestDecodeDoesNotAllocate covers every type, escapes, keys out of order, oneofs and values that are replaced.
 func TestDecodeDoesNotAllocate(t *testing.T) {
-	all := workloads()
+	all := append(workloads(), variations()...)
 	m := diffMessage()
 	everything := wire{}.varint(1, 1).int(2, -3).varint(3, 7).varint(4, 9).fixed32(5, 8).varint(6, 1).int(7, -5).varint(8, 1).
 		varint(9, 2).int(10, 20000).fixed64(11, 1).fixed64(12, 2).fixed32(13, 3).fixed32(14, 4).fixed64(15, 5).text(16, "text").

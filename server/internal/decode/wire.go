@@ -70,21 +70,31 @@ func (f wireFault) String() string {
 
 // varint reads the varint at b[i]. It returns the position behind it, or a wireFault.
 func varint(b []byte, i int) (uint64, int) {
-	if i+8 <= len(b) {
-		// Up to 8 bytes at once: find the last one, cut off what follows, squeeze the groups of 7 bits together.
-		x := binary.LittleEndian.Uint64(b[i:])
-		if stop := ^x & 0x8080808080808080; stop != 0 {
-			n := bits.TrailingZeros64(stop) // 8 × bytes − 1
-			x &= ^uint64(0) >> (63 - n)
-			x &= 0x7f7f7f7f7f7f7f7f
-			x = x&0x007f007f007f007f | x&0x7f007f007f007f00>>1
-			x = x&0x00003fff00003fff | x&0x3fff00003fff0000>>2
-			x = x&0x000000000fffffff | x&0x0fffffff00000000>>4
-			return x, i + (n+1)/8
-		}
+	if i < len(b) && b[i] < 0x80 {
+		return uint64(b[i]), i + 1
 	}
+	return longVarint(b, i)
+}
+
+// longVarint is varint without the short way for one byte.
+func longVarint(b []byte, i int) (uint64, int) {
 	var x uint64
-	for shift := 0; shift < 70; shift += 7 {
+	shift := 0
+	if i+8 <= len(b) {
+		// 8 bytes at once: find the last one, cut off what follows, squeeze the groups of 7 bits together.
+		x = binary.LittleEndian.Uint64(b[i:])
+		stop := ^x & 0x8080808080808080
+		x &= (stop ^ (stop - 1)) & 0x7f7f7f7f7f7f7f7f
+		x = x&0x007f007f007f007f | x&0x7f007f007f007f00>>1
+		x = x&0x00003fff00003fff | x&0x3fff00003fff0000>>2
+		x = x&0x000000000fffffff | x&0x0fffffff00000000>>4
+		if stop != 0 {
+			return x, i + (bits.TrailingZeros64(stop)+1)/8
+		}
+		i += 8 // 9 or 10 bytes, as numbers below zero have
+		shift = 56
+	}
+	for ; shift < 70; shift += 7 {
 		if i >= len(b) {
 			return 0, int(faultTruncatedVarint)
 		}
@@ -99,6 +109,23 @@ func varint(b []byte, i int) (uint64, int) {
 		}
 	}
 	return 0, int(faultLongVarint)
+}
+
+// ascii reports whether there is no byte above 0x7f in s.
+func ascii(s []byte) bool {
+	var all uint64
+	if len(s) < 8 {
+		for _, c := range s {
+			all |= uint64(c)
+		}
+		return all < 0x80
+	}
+	// 8 bytes at once; the last 8 overlap with those before.
+	for i := 0; i < len(s)-8; i += 8 {
+		all |= binary.LittleEndian.Uint64(s[i:])
+	}
+	all |= binary.LittleEndian.Uint64(s[len(s)-8:])
+	return all&0x8080808080808080 == 0
 }
 
 // span reads the length-delimited value at b[i]: it is b[from:to]. To is a wireFault where there is none.

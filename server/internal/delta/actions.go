@@ -52,7 +52,7 @@ type Remove struct {
 	DeletionTimestamp    int64              `json:"deletionTimestamp,omitzero"` // milliseconds since the epoch
 	DataChange           bool               `json:"dataChange"`
 	ExtendedFileMetadata bool               `json:"extendedFileMetadata,omitzero"`
-	PartitionValues      map[string]*string `json:"partitionValues,omitempty"`
+	PartitionValues      map[string]*string `json:"partitionValues,omitzero"` // empty is there with extendedFileMetadata
 	Size                 *int64             `json:"size,omitempty"`
 	Stats                string             `json:"stats,omitempty"`
 	Tags                 map[string]*string `json:"tags,omitempty"`
@@ -98,4 +98,5 @@ type CommitInfo struct {
 	EngineInfo          string            `json:"engineInfo,omitempty"`
 	TxnID               string            `json:"txnId,omitempty"`
 	InCommitTimestamp   *int64            `json:"inCommitTimestamp,omitempty"` // milliseconds since the epoch
+	Tags                map[string]string `json:"tags,omitempty"`
 }

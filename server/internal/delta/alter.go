@@ -3,6 +3,7 @@ package delta
 import (
 	"context"
 	"fmt"
+	"reflect"
 )
 
 // Change is what an [Table.Alter] makes of a table's metadata.
@@ -42,7 +43,7 @@ func (t *Table) Alter(ctx context.Context, change func(*Snapshot) (*Change, erro
 			return s.Version, nil
 		}
 		version = s.Version + 1
-		body, c, err := t.alteration(s, ch)
+		body, c, err := t.alteration(ctx, s, ch)
 		if err != nil {
 			return 0, t.wrap(fmt.Errorf("alter: %w", err))
 		}
@@ -65,31 +66,28 @@ func (t *Table) Alter(ctx context.Context, change func(*Snapshot) (*Change, erro
 }
 
 // alteration makes the commit of a change.
-func (t *Table) alteration(s *Snapshot, ch *Change) ([]byte, *commit, error) {
+func (t *Table) alteration(ctx context.Context, s *Snapshot, ch *Change) ([]byte, *commit, error) {
 	m := ch.Metadata
 	m.ID, m.CreatedTime = s.Metadata.ID, s.Metadata.CreatedTime
-	after := *s
-	after.Metadata = m
-	if ch.Protocol != nil {
-		after.Protocol = *ch.Protocol
-	}
-	// What we would not write to afterwards is not made.
-	if err := CheckWritable(&after); err != nil {
-		return nil, nil, err
+	c := &commit{metadata: &m, protocol: ch.Protocol}
+	after := s.following(c)
+	if p := after.Protocol.suiting(&s.Metadata, &m); !reflect.DeepEqual(p, after.Protocol) {
+		c.protocol = &p
 	}
 	if err := checkColumns(&m); err != nil {
 		return nil, nil, err
 	}
-	c := &commit{metadata: &m, protocol: ch.Protocol}
-	body, err := encode(CommitInfo{
-		Timestamp:           t.now().UnixMilli(),
+	body, err := t.body(ctx, CommitInfo{
 		Operation:           ch.Operation,
 		OperationParameters: ch.Parameters,
-		ReadVersion:         new(s.Version),
-		IsolationLevel:      isolationLevel,
 		IsBlindAppend:       new(false),
-		EngineInfo:          t.engine,
-		TxnID:               t.newID(),
 	}, c)
-	return body, c, err
+	if err != nil {
+		return nil, nil, err
+	}
+	// What we would not write to afterwards is not made.
+	if err := CheckWritable(s.following(c)); err != nil {
+		return nil, nil, err
+	}
+	return body, c, nil
 }

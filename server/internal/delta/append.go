@@ -69,7 +69,7 @@ func (t *Table) Append(ctx context.Context, a Append) (version int64, err error)
 		}
 		version = t.state.draft.Version + 1
 		c := a.commit(t.now().UnixMilli())
-		body, err := encode(t.appendInfo(&a), c)
+		body, err := t.body(ctx, a.info(), c)
 		if err != nil {
 			return 0, t.wrap(fmt.Errorf("append %s:%d: %w", a.AppID, a.TxnVersion, err))
 		}
@@ -122,7 +122,7 @@ func (t *Table) admit(a *Append) error {
 			return err
 		}
 	}
-	return a.checkPartitions(s.Metadata.PartitionColumns)
+	return a.checkPartitions(s.Metadata.partitionKeys())
 }
 
 // claimed returns what this Table believes of its txn: what it wrote, or else what Open found.
@@ -173,6 +173,8 @@ func checkAdd(f *Add) error {
 		return errors.New("dataChange is false in an append")
 	case f.DeletionVector != nil:
 		return errors.New("a deletion vector in an append")
+	case f.BaseRowID != nil, f.DefaultRowCommitVersion != nil:
+		return errors.New("row ids in an append, which the commit gives")
 	case f.Stats != "" && (!utf8.ValidString(f.Stats) || !json.Valid([]byte(f.Stats))):
 		return errors.New("the statistics are not JSON")
 	}
@@ -220,26 +222,21 @@ func (a *Append) commit(now int64) *commit {
 	return c
 }
 
-// appendInfo describes the append as Spark describes a micro-batch of a stream. isBlindAppend is true: nothing was read to
-// make it, so other writers' transactions need not conflict with it.
-func (t *Table) appendInfo(a *Append) CommitInfo {
+// info describes the append as Spark describes a micro-batch of a stream. isBlindAppend is true: nothing was read to make it,
+// so other writers' transactions need not conflict with it.
+func (a *Append) info() CommitInfo {
 	return CommitInfo{
-		Timestamp: t.now().UnixMilli(),
 		Operation: "STREAMING UPDATE",
 		OperationParameters: map[string]string{
 			"outputMode": "Append",
 			"queryId":    a.AppID,
 			"epochId":    strconv.FormatInt(a.TxnVersion, 10),
 		},
-		ReadVersion:    new(t.state.draft.Version),
-		IsolationLevel: isolationLevel,
-		IsBlindAppend:  new(true),
+		IsBlindAppend: new(true),
 		OperationMetrics: map[string]string{
 			"numAddedFiles":  strconv.Itoa(len(a.Adds)),
 			"numOutputRows":  strconv.FormatInt(a.Rows, 10),
 			"numOutputBytes": strconv.FormatInt(a.Bytes, 10),
 		},
-		EngineInfo: t.engine,
-		TxnID:      t.newID(),
 	}
 }

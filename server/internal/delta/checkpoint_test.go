@@ -146,7 +146,7 @@ func same(t interface{ Fatalf(string, ...any) }, what string, want, got *Snapsho
 }
 
 // spec/delta.md §9: the same from the commits alone and from each checkpoint with the commits after it.
-func TestCheckpoint_HasTheStateOfItsVersion(t *testing.T) {
+func TestCheckpoint_DT02_HasTheStateOfItsVersion(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		ctx := context.Background()
 		h := &history{T: rt}

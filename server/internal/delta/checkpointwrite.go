@@ -85,7 +85,7 @@ func (t *Table) writeCheckpoint(ctx context.Context, s *Snapshot) error {
 	if err == nil {
 		err = t.store.Put(ctx, hintPath, hint)
 	}
-	if err != nil { // readers find the checkpoint without it
+	if err != nil && ctx.Err() == nil { // readers find the checkpoint without it, and that the server ends is no fault
 		t.log.WarnContext(ctx, "the checkpoint is written, the hint that names it is not", "version", s.Version, "err", err)
 	}
 	return nil

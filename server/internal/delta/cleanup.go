@@ -32,7 +32,7 @@ func (t *Table) CleanLog(ctx context.Context) (deleted int, err error) {
 	if !cutoff.After(t.cleaned) {
 		return 0, nil
 	}
-	old, err := t.listExpired(ctx, cutoff)
+	old, err := t.listExpired(ctx, s, cutoff)
 	if err != nil {
 		return 0, t.wrap(fmt.Errorf("clean the log: %w", err))
 	}
@@ -76,14 +76,14 @@ func midnight(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 // listExpired returns the oldest objects of the log that may go, commits first.
 //
 // A version's time is when its commit was written. It counts as no earlier than that of any version before, so the first
-// commit after the cutoff ends the list.
-func (t *Table) listExpired(ctx context.Context, cutoff time.Time) ([]string, error) {
+// commit after the cutoff ends the list. With in-commit timestamps the version must be as old by these, too.
+func (t *Table) listExpired(ctx context.Context, s *Snapshot, cutoff time.Time) ([]string, error) {
 	type object struct {
 		version int64
 		path    string
 	}
 	var old []object
-	last := int64(-1) // the newest commit that has expired
+	first, last := int64(-1), int64(-1) // the oldest and the newest commit that have expired
 	for info, err := range t.store.List(ctx, logDir, "") {
 		if err != nil {
 			return nil, err
@@ -95,11 +95,17 @@ func (t *Table) listExpired(ctx context.Context, cutoff time.Time) ([]string, er
 			if info.ModTime.After(cutoff) {
 				break
 			}
-			last = v
+			if last = v; first < 0 {
+				first = v
+			}
 		}
 		if v, ok := expirable(info.Path); ok && len(old) < t.batch {
 			old = append(old, object{v, info.Path})
 		}
+	}
+	last, err := t.lastStamped(ctx, s, first, last, cutoff)
+	if err != nil {
+		return nil, err
 	}
 	base, err := t.lastGood(ctx, last)
 	if base < 0 || err != nil {

@@ -357,6 +357,9 @@ func (v *columnValues) close() {
 // checkPages walks over the headers of the column's pages and checks what the library would allocate by them.
 func (c *columns) checkPages(col *parquet.Column) error {
 	m := &c.file.Metadata().RowGroups[c.group].Columns[col.Index()].MetaData
+	if m.Codec == format.Lz4Raw { // of a damaged page the library makes room without end, and of a good one wrong values
+		return fmt.Errorf("compression %s is not supported", m.Codec)
+	}
 	at := m.DataPageOffset
 	if d := m.DictionaryPageOffset; d > 0 && d < at {
 		at = d

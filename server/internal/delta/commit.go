@@ -36,6 +36,7 @@ func parseVersion(digits string) (int64, bool) {
 // commit is the content of one file of the log.
 type commit struct {
 	info     json.RawMessage // as it stands there: its form is free, see parseInfo
+	stamp    *int64          // inCommitTimestamp of info; nil when there is none
 	protocol *Protocol
 	metadata *Metadata
 	txns     []Txn
@@ -102,6 +103,7 @@ func (c *commit) parseAction(text []byte) error {
 func (c *commit) take(a *readAction) error {
 	if present(a.CommitInfo) && c.info == nil {
 		c.info, c.infoFirst = a.CommitInfo, c.actions == 1
+		c.stamp = stampOf(c.info)
 	}
 	if a.Protocol != nil {
 		c.protocol = a.Protocol
@@ -152,6 +154,14 @@ func (c *commit) take(a *readAction) error {
 		c.removes = append(c.removes, *f)
 	}
 	return nil
+}
+
+// time is when the commit says that it was made, in milliseconds since the epoch; 0 when it does not.
+func (c *commit) time() int64 {
+	if c.stamp != nil {
+		return *c.stamp
+	}
+	return parseInfo(c.info).Timestamp
 }
 
 // noValues is shared by all files without partition values. It is never written to.

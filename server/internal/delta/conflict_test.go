@@ -133,7 +133,7 @@ func TestAppend_BaseIsTheSchemaOfTheFiles(t *testing.T) {
 	wantPaths(t, table.Snapshot(), "f")
 }
 
-func TestAppend_FencesTheOlderOfTwoOwners(t *testing.T) {
+func TestAppend_DT07_FencesTheOlderOfTwoOwners(t *testing.T) {
 	store := lake.NewMemory()
 	zombie := newTestTable(t, store)
 	mustAppend(t, zombie, appendFiles("a", 1, "f1"))
@@ -230,7 +230,7 @@ func TestAppend_SettlesAVersionBeforeItLeavesIt(t *testing.T) {
 	}
 }
 
-func TestAppend_ThatEndsUndecidedIsSettledByTheNext(t *testing.T) {
+func TestAppend_DT07_ThatEndsUndecidedIsSettledByTheNext(t *testing.T) {
 	for _, landed := range []bool{true, false} {
 		for _, next := range []string{"append", "refresh"} {
 			t.Run(fmt.Sprintf("landed=%v/%s", landed, next), func(t *testing.T) {
@@ -291,7 +291,7 @@ func TestAppend_ThatEndsUndecidedIsSettledByTheNext(t *testing.T) {
 
 // Every operation fails once, before and after its effect, through the life of a table. The caller does what the errors
 // say; each file must be in the table once.
-func TestTable_EveryOperationFailsOnce(t *testing.T) {
+func TestTable_DT07_EveryOperationFailsOnce(t *testing.T) {
 	for _, kind := range []struct {
 		name  string
 		fault func(n int64, err error) lake.Fault
@@ -359,7 +359,7 @@ func createOrOpen(t *testing.T, store lake.Store) *Table {
 	return nil
 }
 
-func TestAppend_ManyWritersOnOneLog(t *testing.T) {
+func TestAppend_DT08_ManyWritersOnOneLog(t *testing.T) {
 	const writers, commits = 16, 6
 	for name, open := range map[string]func(t *testing.T) lake.Store{
 		"Memory": func(*testing.T) lake.Store { return lake.NewMemory() },

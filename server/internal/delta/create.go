@@ -41,18 +41,24 @@ func Create(ctx context.Context, store lake.Store, spec CreateSpec) (*Table, err
 }
 
 func (t *Table) create(ctx context.Context, spec CreateSpec) error {
-	now := t.now().UnixMilli()
-	c := &commit{protocol: new(spec.protocol()), metadata: new(spec.metadata())}
-	c.metadata.CreatedTime = now
+	c := &commit{metadata: new(spec.metadata())}
+	c.protocol = new(spec.protocol().suiting(&Metadata{}, c.metadata))
+	c.metadata.CreatedTime = t.now().UnixMilli()
 	if c.metadata.ID == "" {
 		c.metadata.ID = t.newID()
 	}
 	if err := checkColumns(c.metadata); err != nil {
 		return err
 	}
-	state := newBuilder(t.store.URL())
-	state.apply(c)
-	if err := CheckWritable(&state.draft); err != nil {
+	params, err := createParameters(c.metadata)
+	if err != nil {
+		return err
+	}
+	body, err := t.body(ctx, CommitInfo{Operation: "CREATE TABLE", OperationParameters: params, IsBlindAppend: new(true)}, c)
+	if err != nil {
+		return err
+	}
+	if err := CheckWritable(t.state.draft.following(c)); err != nil {
 		return err
 	}
 
@@ -68,22 +74,6 @@ func (t *Table) create(ctx context.Context, spec CreateSpec) error {
 		}
 	}
 
-	params, err := createParameters(c.metadata)
-	if err != nil {
-		return err
-	}
-	body, err := encode(CommitInfo{
-		Timestamp:           now,
-		Operation:           "CREATE TABLE",
-		OperationParameters: params,
-		IsolationLevel:      isolationLevel,
-		IsBlindAppend:       new(true),
-		EngineInfo:          t.engine,
-		TxnID:               t.newID(),
-	}, c)
-	if err != nil {
-		return err
-	}
 	won, err := t.write(ctx, 0, body)
 	if err != nil {
 		return err

@@ -13,6 +13,8 @@
 // txnId of its own in commitInfo, by which a commit is recognised as ours when the answer to its write was lost. A version
 // is passed only when it is known to be somebody else's.
 //
+// Every kind of commit gets its file from one place, which knows what the features of the table ask of it: Table.body.
+//
 // Exactly-once rests on the txn action: a commit says "of the log shard AppID everything up to TxnVersion is in the table",
 // together with the files that make it true. An Append whose TxnVersion the table already has is refused.
 //
@@ -24,7 +26,7 @@
 // # Concurrency
 //
 // A Snapshot never changes and may be read from any number of goroutines. Refresh and Append of one Table run one at a time;
-// further callers wait, as long as their context lets them. Checkpoint and CleanLog run beside them. Several Tables, in several processes, may stand on one log.
+// further callers wait, as long as their context lets them. Checkpoint and CleanLog run beside them, and so does Vacuum but for its looks at the log. Several Tables, in several processes, may stand on one log.
 // The package starts no goroutine.
 //
 // # Failure

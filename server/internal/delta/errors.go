@@ -35,11 +35,15 @@ var (
 	// schema of Snapshot.
 	ErrSchemaChanged = errors.New("table schema changed")
 
+	// ErrConflict: another writer has removed or changed a file that was to be replaced. Nothing was written; look at the table
+	// again.
+	ErrConflict = errors.New("another writer has changed the files")
+
 	// ErrUnsupported: the table asks for a feature that this writer does not have. See UnsupportedError.
 	ErrUnsupported = errors.New("unsupported table feature")
 
-	// ErrOutdated: the log does not continue from the version that this Table has read: the table was dropped, replaced or
-	// cleaned up meanwhile. Open it again.
+	// ErrOutdated: the log does not continue from the version that this Table has read: the table was dropped or replaced
+	// meanwhile, or cleaned up without a later checkpoint. Open it again.
 	ErrOutdated = errors.New("table was replaced")
 
 	// ErrUndecided: it is not known whether the commit took place. Append the same TxnVersion again, or Refresh and compare
@@ -56,6 +60,11 @@ type UnsupportedError struct {
 
 func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("table %s: cannot write: feature %s: %s", e.Table, e.Feature, e.Reason)
+}
+
+// refusal says why the table is refused.
+func (s *Snapshot) refusal(feature, format string, args ...any) error {
+	return &UnsupportedError{Table: s.name(), Feature: feature, Reason: fmt.Sprintf(format, args...)}
 }
 
 // Is makes errors.Is(err, ErrUnsupported) hold.

@@ -12,8 +12,8 @@ const (
 	maxWriterVersion = 7
 )
 
-// appendable are the features under which a plain append is right as it is written here: those that ask nothing of an
-// append, and those of which checkUse proves that the table does not use them. A legacy writer version implies features of
+// appendable are the features under which an append is right as it is written here: those that ask nothing of an append, those whose
+// demands are met, and those of which checkUse proves that the table does not use them. A legacy writer version implies features of
 // this list only (PROTOCOL.md, "Valid Feature Names in Table Features").
 var appendable = map[string]bool{
 	"appendOnly":          true, // an append removes nothing
@@ -23,13 +23,18 @@ var appendable = map[string]bool{
 	"variantType":         true, // likewise, never shredded
 	"v2Checkpoint":        true, // speaks to who writes checkpoints, see encodeCheckpoint
 	"vacuumProtocolCheck": true, // speaks to VACUUM
+	inCommitTimestamp:     true, // see Table.stamp
+	rowTracking:           true, // see builder.assignRows
+	domainMetadata:        true, // an append leaves the domains as they are, but for that of row tracking
 
 	"invariants":          true, // unless used
 	"checkConstraints":    true, // unless used
 	"generatedColumns":    true, // unless used
 	"identityColumns":     true, // unless used
 	"allowColumnDefaults": true, // unless used
-	"columnMapping":       true, // unless used
+
+	"columnMapping": true, // see mapping.go
+	"clustering":    true, // rows come as they come; Indexed has its columns
 }
 
 // usedBy maps the keys of a field's metadata that make demands on a writer to the feature that gives them meaning. The length
@@ -75,6 +80,12 @@ func CheckWritable(s *Snapshot) error {
 			}
 		}
 	}
+	if err := s.checkTimestamps(refuse); err != nil {
+		return err
+	}
+	if err := s.checkRows(refuse); err != nil {
+		return err
+	}
 	return checkUse(s, refuse)
 }
 
@@ -89,12 +100,12 @@ func checkUse(s *Snapshot, refuse func(feature, format string, args ...any) erro
 			return refuse("checkConstraints", "the table has the constraint %s", strings.TrimPrefix(key, "delta.constraints."))
 		}
 	}
-	if mode := s.Metadata.Configuration[columnMappingMode]; mode != "" && mode != "none" {
-		return refuse("columnMapping", "mode %s is not supported", mode)
-	}
 	schema, err := parseSchema(s.Metadata.SchemaString)
 	if err != nil {
 		return refuse("schema", "%v", err)
+	}
+	if err := checkMapping(s, schema, refuse); err != nil {
+		return err
 	}
 	return schema.walk("", func(path string, f *field) error {
 		for _, key := range sortedKeys(f.Metadata) {

@@ -21,6 +21,12 @@ func TestCheckWritable_Matrix(t *testing.T) {
 	config := func(key, value string) func(m *Metadata) {
 		return func(m *Metadata) { m.Configuration = map[string]string{key: value} }
 	}
+	mapped := func(mode string) func(m *Metadata) {
+		return func(m *Metadata) {
+			m.Configuration = map[string]string{"delta.columnMapping.mode": mode}
+			m.SchemaString = mappedSchema
+		}
+	}
 	// fieldMeta puts metadata on a field of a struct in an array in a map, to be found at every level.
 	fieldMeta := func(key string) func(m *Metadata) {
 		return func(m *Metadata) {
@@ -51,6 +57,16 @@ func TestCheckWritable_Matrix(t *testing.T) {
 		{name: "vacuumProtocolCheck", protocol: both("vacuumProtocolCheck")},
 		{name: "columnMapping unused", protocol: both("columnMapping")},
 		{name: "columnMapping none", protocol: legacy(2, 5), edit: config("delta.columnMapping.mode", "none")},
+		{name: "columnMapping name", protocol: legacy(2, 5), edit: mapped("name")},
+		{name: "columnMapping id", protocol: both("columnMapping"), edit: mapped("id")},
+		{name: "columnMapping as a writer's feature", protocol: Protocol{MinReaderVersion: 2, MinWriterVersion: 7, WriterFeatures: []string{"columnMapping"}}, edit: mapped("name")},
+		{name: "columnMapping without the protocol", protocol: legacy(1, 2), edit: mapped("name"), refused: "columnMapping"},
+		{name: "columnMapping of another kind", protocol: legacy(2, 5), edit: mapped("index"), refused: "columnMapping"},
+		{name: "inCommitTimestamp", protocol: features("inCommitTimestamp")},
+		{name: "clustering", protocol: features("domainMetadata", "clustering")},
+		{name: "domainMetadata", protocol: features("domainMetadata")},
+		{name: "inCommitTimestamp without one", protocol: features("inCommitTimestamp"), edit: config("delta.enableInCommitTimestamps", "true"), refused: "inCommitTimestamp"},
+		{name: "rowTracking and domainMetadata", protocol: features("rowTracking", "domainMetadata")},
 		{name: "writer features without use", protocol: features("appendOnly", "invariants", "checkConstraints", "generatedColumns", "identityColumns", "allowColumnDefaults", "changeDataFeed")},
 		{name: "appendOnly", protocol: legacy(1, 2), edit: config("delta.appendOnly", "true")},
 		{name: "comment", protocol: legacy(1, 2), edit: fieldMeta("comment")},
@@ -63,8 +79,8 @@ func TestCheckWritable_Matrix(t *testing.T) {
 		{name: "default", protocol: features("allowColumnDefaults"), edit: fieldMeta("CURRENT_DEFAULT"), refused: "allowColumnDefaults"},
 		{name: "varchar", protocol: legacy(1, 2), edit: fieldMeta("__CHAR_VARCHAR_TYPE_STRING")},
 		{name: "constraint", protocol: legacy(1, 3), edit: config("delta.constraints.positive", "x > 0"), refused: "checkConstraints"},
-		{name: "columnMapping name", protocol: legacy(2, 5), edit: config("delta.columnMapping.mode", "name"), refused: "columnMapping"},
-		{name: "columnMapping id", protocol: both("columnMapping"), edit: config("delta.columnMapping.mode", "id"), refused: "columnMapping"},
+		{name: "columnMapping name without names", protocol: legacy(2, 5), edit: config("delta.columnMapping.mode", "name"), refused: "columnMapping"},
+		{name: "columnMapping id without ids", protocol: both("columnMapping"), edit: config("delta.columnMapping.mode", "id"), refused: "columnMapping"},
 		{name: "orc", protocol: legacy(1, 2), edit: func(m *Metadata) { m.Format.Provider = "orc" }, refused: "format"},
 		{name: "no schema", protocol: legacy(1, 2), edit: func(m *Metadata) { m.SchemaString = "{" }, refused: "schema"},
 	} {
@@ -77,7 +93,7 @@ func TestCheckWritable_Matrix(t *testing.T) {
 		t.Run(f, func(t *testing.T) { checkRefusal(t, both(f), nil, f) })
 	}
 	for _, f := range []string{
-		"inCommitTimestamp", "rowTracking", "domainMetadata", "clustering", "icebergCompatV1", "icebergCompatV2", "icebergCompatV3",
+		"rowTracking", "icebergCompatV1", "icebergCompatV2", "icebergCompatV3",
 		"materializePartitionColumns", "checkpointProtection", "redirectReaderWriter-preview", "redirectWriterOnly-preview",
 		"collations-preview", "geospatial", "icebergWriterCompatV1",
 	} {
@@ -176,7 +192,7 @@ func TestFits_NestedColumns(t *testing.T) {
 		{"map key", mapOf(`"long"`, `"long"`, true), mapOf(`"string"`, `"long"`, true), "c.key"},
 		{"map value", mapOf(`"long"`, structOf(a), true), mapOf(`"long"`, structOf(b), true), "c.value.a"},
 		{"map null", mapOf(`"long"`, `"long"`, true), mapOf(`"long"`, `"long"`, false), "c"},
-		{"physical name", structOf(strings.Replace(a, "{}", `{"delta.columnMapping.physicalName":"x"}`, 1)), structOf(strings.Replace(a, "{}", `{"delta.columnMapping.physicalName":"y"}`, 1)), "c.a"},
+		{"physical name without mapping", structOf(strings.Replace(a, "{}", `{"delta.columnMapping.physicalName":"x"}`, 1)), structOf(strings.Replace(a, "{}", `{"delta.columnMapping.physicalName":"y"}`, 1)), ""},
 		{"new schema that cannot be read", structOf(a), `{"type":"tuple"}`, "tuple"},
 		{"nested too deep", structOf(a), strings.Repeat(`{"type":"array","elementType":`, 200) + `"long"` + strings.Repeat("}", 200), "deeper"},
 	} {
@@ -199,6 +215,7 @@ func FuzzSchema(f *testing.F) {
 	f.Add(testSchema, testSchema)
 	f.Add(testSchema, `{"type":"struct","fields":[{"name":"a","type":{"type":"map","keyType":"string","valueType":{"type":"array","elementType":"long"}}}]}`)
 	f.Add(`"long"`, `{"type":"array"}`)
+	f.Add(mappedSchema, "device, tags.`k`")
 	f.Fuzz(func(t *testing.T, was, is string) {
 		a, b := &Metadata{SchemaString: was}, &Metadata{SchemaString: is}
 		if was != is && fits(a, b) == nil && fits(b, b) != nil {
@@ -208,11 +225,20 @@ func FuzzSchema(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if err := fitsType("", s, s); err != nil {
-			t.Errorf("%q does not fit itself: %v", was, err)
+		for _, mode := range []string{Unmapped, MappedByName} {
+			if err := (fitting{mode, mode}).types("", s, s); err != nil {
+				t.Errorf("%q does not fit itself: %v", was, err)
+			}
 		}
 		if err := s.walk("", func(string, *field) error { return nil }); err != nil {
 			t.Error(err)
+		}
+		mapped := Metadata{Format: Format{Provider: "parquet"}, SchemaString: was, PartitionColumns: []string{"a"}, Configuration: map[string]string{MappingMode: "id", StatsColumns: is}}
+		if CheckWritable(&Snapshot{Protocol: Protocol{MinReaderVersion: 2, MinWriterVersion: 5}, Metadata: mapped}) == nil && len(mapped.partitionKeys()) != 1 {
+			t.Errorf("partition keys %q", mapped.partitionKeys())
+		}
+		if x := (&Snapshot{Metadata: mapped}).Indexed(); mapped.CheckStatsColumns() == nil && x.Columns == nil {
+			t.Errorf("columns with statistics %q are none", is)
 		}
 	})
 }

@@ -6,15 +6,29 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/zerobus-go/zerobus/server/internal/lake"
 )
 
+// Part is what a Problem is in.
+type Part string
+
+// The parts that Inspect looks at.
+const (
+	InLog        Part = "log"         // the commits
+	InCheckpoint Part = "checkpoints" // the state that a checkpoint says the version has
+	InChecksum   Part = "checksums"   // the state that a .crc file says the version has
+	InFiles      Part = "files"       // the sizes of live files
+)
+
 // Problem is a fault in a table's log.
 type Problem struct {
 	Version int64
+	In      Part
+	Path    string // of the file, as the log has it; empty when it is about none
 	Text    string
 }
 
@@ -24,21 +38,51 @@ func (p Problem) String() string { return fmt.Sprintf("version %d: %s", p.Versio
 type LintOptions struct {
 	// Files compares the size of every live file with its add action.
 	Files bool
+
+	Progress Progress
 }
 
+// Inspection is what Inspect found.
+type Inspection struct {
+	Problems []Problem
+
+	// What was looked at.
+	Versions, Checkpoints, Checksums int
+
+	Snapshot *Snapshot // of the last version
+
+	added map[string]int64
+}
+
+// AddedBy is the version that brought a live file into the table, or that of the checkpoint which the log begins with.
+func (i *Inspection) AddedBy(a *Add) int64 { return i.added[fileKey(a.Path, a.DeletionVector)] }
+
 // Lint reads the whole log and reports what breaks the protocol, or what a writer that keeps it would not do: versions are
-// contiguous from 0; version 0 has protocol and metaData; commitInfo comes first; a commit has at most one protocol, one
+// contiguous from 0; version 0 has protocol and metaData; a commit has at most one protocol, one
 // metaData, one txn for an appId, one add and one remove for a file; a txn's version does not fall; no file comes into the
-// table twice; what is removed was there; feature lists fit the versions; every checkpoint has the state of its version. A log
-// whose beginning was cleaned up is read from its oldest checkpoint on. The error is about reading, not about problems.
+// table twice, or is in it with two deletion vectors; what is removed was there; feature lists fit the versions; in-commit timestamps grow; ids of rows are given once;
+// every checkpoint and every checksum file has the state of its version. A log whose beginning was cleaned up is read from its oldest checkpoint on. The error is about reading, not about
+// problems.
 func Lint(ctx context.Context, store lake.Store, opts LintOptions) ([]Problem, error) {
-	l := &linter{state: newBuilder(store.URL()), everAdded: map[string]int64{}}
+	found, err := Inspect(ctx, store, opts)
+	if err != nil {
+		return nil, err
+	}
+	return found.Problems, nil
+}
+
+// Inspect is Lint, with the state at the end.
+func Inspect(ctx context.Context, store lake.Store, opts LintOptions) (*Inspection, error) {
+	l := &linter{state: newBuilder(store.URL()), everAdded: map[string]int64{}, paths: map[string]string{}}
 	if err := l.begin(ctx, store); err != nil {
 		return nil, err
 	}
 	for info, err := range store.List(ctx, logDir, "") {
 		if err != nil {
 			return nil, fmt.Errorf("table %s: list the log: %w", store.URL(), err)
+		}
+		if v, ok := checksumVersion(info.Path); ok {
+			l.sums[v] = true // which is listed before the version's commit
 		}
 		version, ok := commitVersion(info.Path)
 		if !ok || version <= l.base {
@@ -58,7 +102,12 @@ func Lint(ctx context.Context, store lake.Store, opts LintOptions) ([]Problem, e
 			c = &commit{}
 		}
 		l.commit(version, c)
+		l.versions++
+		opts.Progress.tell("versions read", l.versions, l.total)
 		if err := l.checkpoints(ctx, store, version); err != nil {
+			return nil, err
+		}
+		if err := l.checksum(ctx, store, version); err != nil {
 			return nil, err
 		}
 	}
@@ -70,7 +119,10 @@ func Lint(ctx context.Context, store lake.Store, opts LintOptions) ([]Problem, e
 			return nil, err
 		}
 	}
-	return l.problems, nil
+	return &Inspection{
+		Problems: l.problems, Versions: l.versions, Checkpoints: l.checkpointed, Checksums: l.summed,
+		Snapshot: l.state.snapshot(), added: l.everAdded,
+	}, nil
 }
 
 type linter struct {
@@ -78,11 +130,23 @@ type linter struct {
 	base      int64                  // the version of the checkpoint that it began with; -1 for none
 	written   map[int64][]checkpoint // by version
 	everAdded map[string]int64       // version by fileKey
+	rows      map[string]rowIDs      // of the last add by path
+	paths     map[string]string      // fileKey by path, of the live files
+	sums      map[int64]bool         // the versions that have a checksum file
+	txnID     string                 // of the version's commitInfo
 	problems  []Problem
+
+	total                          int // versions to read, about
+	versions, checkpointed, summed int // that were looked at
 }
 
+// report notes a problem in the log.
 func (l *linter) report(version int64, format string, args ...any) {
-	l.problems = append(l.problems, Problem{Version: version, Text: fmt.Sprintf(format, args...)})
+	l.reportIn(InLog, version, "", format, args...)
+}
+
+func (l *linter) reportIn(part Part, version int64, path, format string, args ...any) {
+	l.problems = append(l.problems, Problem{Version: version, In: part, Path: path, Text: fmt.Sprintf(format, args...)})
 }
 
 // begin starts from the oldest checkpoint that can be read when version 0 is gone.
@@ -92,6 +156,7 @@ func (l *linter) begin(ctx context.Context, store lake.Store) error {
 		return err
 	}
 	l.base, l.written = -1, map[int64][]checkpoint{}
+	l.total, l.sums = int(list.last-max(0, list.first))+1, map[int64]bool{}
 	for _, cp := range list.checkpoints {
 		l.written[cp.version] = append(l.written[cp.version], cp)
 	}
@@ -104,13 +169,14 @@ func (l *linter) begin(ctx context.Context, store lake.Store) error {
 		}
 		s, err := readCheckpoint(ctx, store, cp, false)
 		if err != nil {
-			l.report(cp.version, "checkpoint: %v", err)
+			l.reportIn(InCheckpoint, cp.version, cp.paths[0], "checkpoint: %v", err)
 			continue
 		}
 		l.state.load(cp.version, s)
 		l.base = cp.version
 		for a := range l.state.draft.Files() {
 			l.everAdded[fileKey(a.Path, a.DeletionVector)] = cp.version
+			l.paths[a.Path] = fileKey(a.Path, a.DeletionVector)
 		}
 		break
 	}
@@ -120,18 +186,19 @@ func (l *linter) begin(ctx context.Context, store lake.Store) error {
 // checkpoints compares the checkpoints of the version with the state.
 func (l *linter) checkpoints(ctx context.Context, store lake.Store, version int64) error {
 	for _, cp := range l.written[version] {
+		l.checkpointed++
 		s, err := readCheckpoint(ctx, store, cp, false)
 		if ctx.Err() != nil {
 			return err
 		}
 		if err != nil {
-			l.report(version, "checkpoint: %v", err)
+			l.reportIn(InCheckpoint, version, cp.paths[0], "checkpoint: %v", err)
 			continue
 		}
 		b := newBuilder(store.URL())
 		b.load(version, s)
 		if diff := l.state.draft.differs(&b.draft); diff != "" {
-			l.report(version, "checkpoint %s: %s", cp.paths[0], diff)
+			l.reportIn(InCheckpoint, version, cp.paths[0], "checkpoint %s: %s", cp.paths[0], diff)
 		}
 	}
 	return nil
@@ -140,9 +207,6 @@ func (l *linter) checkpoints(ctx context.Context, store lake.Store, version int6
 // commit checks a commit against the state before it, then applies it.
 func (l *linter) commit(version int64, c *commit) {
 	before := &l.state.draft
-	if c.info != nil && !c.infoFirst {
-		l.report(version, "commitInfo is not the first action")
-	}
 	if version == 0 && (c.protocol == nil || c.metadata == nil) {
 		l.report(version, "protocol or metaData is missing")
 	}
@@ -172,12 +236,18 @@ func (l *linter) commit(version int64, c *commit) {
 			l.report(version, "two remove actions for %s", c.removes[i].Path)
 		}
 		removed[key] = true
-		if _, live := l.state.index[key]; !live {
+		if l.paths[c.removes[i].Path] == key {
+			delete(l.paths, c.removes[i].Path)
+		}
+		if _, live := l.state.index[key]; !live && !isVectorFile(c.removes[i].Path) {
 			l.report(version, "remove of %s, which is not in the table", c.removes[i].Path)
 		}
 	}
-	// RESTORE brings old files back, and an add without dataChange replaces the description of one.
-	restore := parseInfo(c.info).Operation == "RESTORE"
+	// RESTORE brings old files back, and so does CLONE to a table that is one already; an add without dataChange replaces the
+	// description of one.
+	info := parseInfo(c.info)
+	l.txnID = info.TxnID
+	restore := info.Operation == "RESTORE" || info.Operation == "CLONE"
 	added := map[string]bool{}
 	for i := range c.adds {
 		a := &c.adds[i]
@@ -186,13 +256,25 @@ func (l *linter) commit(version int64, c *commit) {
 			l.report(version, "two add actions for %s", a.Path)
 		}
 		added[key] = true
+		if now, ok := l.paths[a.Path]; ok && now != key {
+			l.report(version, "add of %s, which stays in the table with another deletion vector", a.Path)
+		}
+		l.paths[a.Path] = key
 		if first, ok := l.everAdded[key]; ok && a.DataChange && !restore {
 			l.report(version, "add of %s, which version %d added before", a.Path, first)
 		} else if !ok {
 			l.everAdded[key] = version
 		}
 	}
+	l.features(version, c)
 	l.state.apply(c)
+}
+
+// isVectorFile tells whether a path is that of a file of deletion vectors. Spark commits tombstones of such files when it drops the
+// feature: a writer that does not know of deletion vectors must not take them away from readers of earlier versions.
+func isVectorFile(p string) bool {
+	name := path.Base(p)
+	return strings.HasPrefix(name, "deletion_vector_") && strings.HasSuffix(name, ".bin")
 }
 
 func (l *linter) protocol(version int64, p *Protocol) {
@@ -215,7 +297,7 @@ func (l *linter) sizes(ctx context.Context, store lake.Store) error {
 		added := l.everAdded[fileKey(a.Path, a.DeletionVector)]
 		name, err := url.PathUnescape(a.Path)
 		if err != nil {
-			l.report(added, "path %q is not URI-encoded", a.Path)
+			l.reportIn(InFiles, added, a.Path, "path %q is not URI-encoded", a.Path)
 			continue
 		}
 		if strings.HasPrefix(name, "/") || strings.Contains(a.Path, ":") {
@@ -223,14 +305,14 @@ func (l *linter) sizes(ctx context.Context, store lake.Store) error {
 		}
 		r, err := store.Open(ctx, name)
 		if errors.Is(err, fs.ErrNotExist) {
-			l.report(added, "file %s is not there", a.Path)
+			l.reportIn(InFiles, added, a.Path, "file %s is not there", a.Path)
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("table %s: file %s: %w", store.URL(), a.Path, err)
 		}
 		if size := r.Size(); size != a.Size {
-			l.report(added, "file %s has %d bytes, its add says %d", a.Path, size, a.Size)
+			l.reportIn(InFiles, added, a.Path, "file %s has %d bytes, its add says %d", a.Path, size, a.Size)
 		}
 		if err := r.Close(); err != nil {
 			return fmt.Errorf("table %s: file %s: %w", store.URL(), a.Path, err)

@@ -7,12 +7,13 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/lake"
 )
 
-func TestLint_FindsEachProblem(t *testing.T) {
+func TestLint_DT06_FindsEachProblem(t *testing.T) {
 	zero := `{"protocol":{"minReaderVersion":1,"minWriterVersion":2}}` + "\n" + metaDataLine(func(*Metadata) {})
 	add := func(path string) string {
 		return `{"add":{"path":"` + path + `","partitionValues":{},"size":3,"modificationTime":1,"dataChange":true}}`
 	}
 	rm := func(path string) string { return `{"remove":{"path":"` + path + `","dataChange":true}}` }
+	withVector := func(action string) string { return strings.TrimSuffix(action, "}}") + vectorZ85 + "}}" }
 	join := func(lines ...string) string { return strings.Join(lines, "\n") }
 	for _, c := range []struct {
 		name    string
@@ -27,7 +28,7 @@ func TestLint_FindsEachProblem(t *testing.T) {
 		{name: "begins late", commits: map[int64]string{1: zero}, want: []string{"version 1: version 0 is missing"}},
 		{name: "no JSON", commits: map[int64]string{0: zero, 1: "{"}, want: []string{"version 1: line 1"}},
 		{name: "version 0", commits: map[int64]string{0: `{"protocol":{"minReaderVersion":1,"minWriterVersion":2}}`}, want: []string{"version 0: protocol or metaData is missing"}},
-		{name: "commitInfo later", commits: map[int64]string{0: join(zero, `{"commitInfo":{}}`)}, want: []string{"commitInfo is not the first"}},
+		{name: "commitInfo later", commits: map[int64]string{0: join(zero, `{"commitInfo":{}}`)}}, // in-commit timestamps alone forbid it
 		{name: "twice", commits: map[int64]string{0: join(zero, zero)}, want: []string{"2 protocol actions", "2 metaData actions"}},
 		{name: "txn twice", commits: map[int64]string{0: join(zero, `{"txn":{"appId":"a","version":1}}`, `{"txn":{"appId":"a","version":2}}`)}, want: []string{"two txn actions for a"}},
 		{name: "txn falls", commits: map[int64]string{0: join(zero, `{"txn":{"appId":"a","version":2}}`), 1: `{"txn":{"appId":"a","version":1}}`}, want: []string{"version 1: txn a goes from 2 to 1"}},
@@ -39,8 +40,21 @@ func TestLint_FindsEachProblem(t *testing.T) {
 		{name: "add of a live file", commits: map[int64]string{0: zero, 1: add("f"), 2: add("f")}, files: map[string]string{"f": "abc"}, want: []string{"version 2: add of f, which version 1"}},
 		{name: "add of a removed file", commits: map[int64]string{0: zero, 1: add("f"), 2: rm("f"), 3: add("f")}, files: map[string]string{"f": "abc"}, want: []string{"version 3: add of f, which version 1"}},
 		{name: "restore", commits: map[int64]string{0: zero, 1: add("f"), 2: rm("f"), 3: join(`{"commitInfo":{"operation":"RESTORE"}}`, add("f"))}, files: map[string]string{"f": "abc"}},
+		{
+			name: "another deletion vector", files: map[string]string{"f": "abc"},
+			commits: map[int64]string{0: zero, 1: add("f"), 2: join(rm("f"), withVector(add("f"))), 3: join(add("f"), withVector(rm("f")))},
+			want:    []string{"version 3: add of f, which version 1 added before"},
+		},
+		{
+			// PROTOCOL.md, "Add File and Remove File": the earlier one must be removed by the same commit.
+			name: "two deletion vectors at once", files: map[string]string{"f": "abc"},
+			commits: map[int64]string{0: zero, 1: add("f"), 2: withVector(add("f"))},
+			want:    []string{"version 2: add of f, which stays in the table with another deletion vector"},
+		},
+		{name: "cloned again", commits: map[int64]string{0: zero, 1: add("f"), 2: rm("f"), 3: join(`{"commitInfo":{"operation":"CLONE"}}`, add("f"))}, files: map[string]string{"f": "abc"}},
 		{name: "new statistics", commits: map[int64]string{0: zero, 1: add("f"), 2: strings.Replace(add("f"), "true", "false", 1)}, files: map[string]string{"f": "abc"}},
 		{name: "remove of nothing", commits: map[int64]string{0: zero, 1: rm("f")}, want: []string{"remove of f, which is not"}},
+		{name: "tombstone of a file of deletion vectors", commits: map[int64]string{0: zero, 1: rm("ab/deletion_vector_436e15e7-8be4-4128-a7bb-0ea356be6417.bin")}},
 		{name: "remove twice", commits: map[int64]string{0: zero, 1: add("f"), 2: join(rm("f"), rm("f"))}, want: []string{"two remove actions for f"}},
 		{name: "no file", commits: map[int64]string{0: zero, 1: add("f")}, want: []string{"version 1: file f is not there"}},
 		{name: "another size", commits: map[int64]string{0: zero, 1: add("f")}, files: map[string]string{"f": "abcd"}, want: []string{"version 1: file f has 4 bytes, its add says 3"}},

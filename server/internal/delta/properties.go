@@ -17,6 +17,7 @@ const (
 	txnRetention         = "delta.setTransactionRetentionDuration"
 	statsAsJSON          = "delta.checkpoint.writeStatsAsJson"
 	statsAsStruct        = "delta.checkpoint.writeStatsAsStruct"
+	autoCompact          = "delta.autoOptimize.autoCompact"
 )
 
 var retentions = map[string]time.Duration{
@@ -45,6 +46,19 @@ func (s *Snapshot) CheckpointInterval() int64 {
 		return 0
 	}
 	return n
+}
+
+// AutoCompact tells whether the table wants its small files compacted without being asked; other is the answer of a table that does
+// not say. Spark writes true, auto, legacy or false (its DeltaConfigs.AUTO_COMPACT).
+func (s *Snapshot) AutoCompact(other bool) bool {
+	v, _ := s.property(autoCompact)
+	switch strings.ToLower(strings.TrimSpace(v)) {
+	case "true", "auto", "legacy":
+		return true
+	case "false":
+		return false
+	}
+	return other
 }
 
 // retention returns a property that is a time. The error is about its text.

@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -122,24 +123,21 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// columnMappingMode is the configuration key that says how columns are named in files.
-const columnMappingMode = "delta.columnMapping.mode"
-
-// fits tells whether files written under one metadata may be added under another one: partitioning, the naming of columns
-// and every column that the files can hold are the same; columns that came since take null. The error wraps
-// ErrSchemaChanged.
+// fits tells whether files written under one metadata may be added under another one: partitioning and every column that the
+// files can hold are the same; columns that came since take null. What counts is the name of a column in files: with column mapping a
+// column may have been renamed, or dropped, which leaves it in files without a reader. The error wraps ErrSchemaChanged.
 func fits(was, is *Metadata) error {
+	from, to := was.Mapping(), is.Mapping()
 	switch {
 	case was.ID != is.ID:
 		return fmt.Errorf("%w: metaData.id was %s, is %s", ErrSchemaChanged, was.ID, is.ID)
 	case was.Format.Provider != is.Format.Provider:
 		return fmt.Errorf("%w: format was %q, is %q", ErrSchemaChanged, was.Format.Provider, is.Format.Provider)
-	case !slices.Equal(was.PartitionColumns, is.PartitionColumns):
+	case !slices.Equal(was.partitionKeys(), is.partitionKeys()):
 		return fmt.Errorf("%w: partition columns were %q, are %q", ErrSchemaChanged, was.PartitionColumns, is.PartitionColumns)
-	case was.Configuration[columnMappingMode] != is.Configuration[columnMappingMode]:
-		return fmt.Errorf("%w: column mapping was %q, is %q", ErrSchemaChanged,
-			was.Configuration[columnMappingMode], is.Configuration[columnMappingMode])
-	case was.SchemaString == is.SchemaString:
+	case from != to && to == MappedByID:
+		return fmt.Errorf("%w: column mapping was %q, is %q", ErrSchemaChanged, from, to)
+	case from == to && was.SchemaString == is.SchemaString:
 		return nil
 	}
 	old, err := parseSchema(was.SchemaString)
@@ -150,13 +148,16 @@ func fits(was, is *Metadata) error {
 	if err != nil {
 		return fmt.Errorf("%w: new %w", ErrSchemaChanged, err)
 	}
-	if err := fitsType("", old, now); err != nil {
+	if err := (fitting{from, to}).types("", old, now); err != nil {
 		return fmt.Errorf("%w: %w", ErrSchemaChanged, err)
 	}
 	return nil
 }
 
-func fitsType(path string, was, is *dataType) error {
+// fitting compares the schemas of two times, with the modes of column mapping that they are read by.
+type fitting struct{ from, to string }
+
+func (x fitting) types(path string, was, is *dataType) error {
 	if was.name != is.name {
 		return fmt.Errorf("type of column %s was %s, is %s", path, was.name, is.name)
 	}
@@ -165,45 +166,52 @@ func fitsType(path string, was, is *dataType) error {
 	}
 	switch was.name {
 	case "array":
-		return fitsType(join(path, "element"), was.elem, is.elem)
+		return x.types(join(path, "element"), was.elem, is.elem)
 	case "map":
-		if err := fitsType(join(path, "key"), was.key, is.key); err != nil {
+		if err := x.types(join(path, "key"), was.key, is.key); err != nil {
 			return err
 		}
-		return fitsType(join(path, "value"), was.elem, is.elem)
+		return x.types(join(path, "value"), was.elem, is.elem)
 	case "struct":
-		return fitsFields(path, was.fields, is.fields)
+		return x.fields(path, was.fields, is.fields)
 	}
 	return nil
 }
 
-func fitsFields(path string, was, is []field) error {
+func (x fitting) fields(path string, was, is []field) error {
 	now := make(map[string]*field, len(is))
 	for i := range is {
-		now[is[i].Name] = &is[i]
+		now[is[i].stored(x.to)] = &is[i]
 	}
+	dropped := 0
 	for i := range was {
 		old := &was[i]
 		p := join(path, old.Name)
-		cur, ok := now[old.Name]
+		name := old.stored(x.from)
+		cur, ok := now[name]
+		if !ok && x.to != Unmapped {
+			dropped++
+			continue
+		}
 		if !ok {
 			return fmt.Errorf("column %s is gone", p)
 		}
-		delete(now, old.Name)
+		delete(now, name)
 		if old.Nullable && !cur.Nullable {
 			return fmt.Errorf("column %s may no longer be null", p)
 		}
-		for _, key := range []string{"delta.columnMapping.physicalName", "delta.columnMapping.id"} {
-			if string(old.Metadata[key]) != string(cur.Metadata[key]) {
-				return fmt.Errorf("column %s has another %s", p, key)
-			}
+		if x.from != Unmapped && x.to != Unmapped && string(old.Metadata[ColumnID]) != string(cur.Metadata[ColumnID]) {
+			return fmt.Errorf("column %s has another %s", p, ColumnID)
 		}
-		if err := fitsType(p, old.typ, cur.typ); err != nil {
+		if err := x.types(p, old.typ, cur.typ); err != nil {
 			return err
 		}
 	}
+	if dropped > 0 && dropped == len(was) { // the table was replaced: rows would be there without a value
+		return fmt.Errorf("all columns in %s are gone", cmp.Or(path, "the table"))
+	}
 	for i := range is {
-		if f := &is[i]; now[f.Name] != nil && !f.Nullable {
+		if f := &is[i]; now[f.stored(x.to)] != nil && !f.Nullable {
 			return fmt.Errorf("column %s is new and may not be null", join(path, f.Name))
 		}
 	}

@@ -22,6 +22,7 @@ type Snapshot struct {
 	table string // the place of the table, for errors
 	rev   int    // counts changes of protocol and metadata
 	lossy bool   // read from a checkpoint that has statistics in a form that is not kept
+	stamp *int64 // the commit's inCommitTimestamp; nil when it has none, or none was found
 	files files
 
 	// removes are tombstones, in the order of the log; see tombstones for those that count. Snapshots share the memory as they
@@ -118,6 +119,7 @@ type builder struct {
 	draft Snapshot
 	index map[string]int // position in adds of every live file, by fileKey
 	kept  int            // how many removes were left when expired ones were dropped last
+	now   func() time.Time
 
 	ownTxns, ownDomains, ownDead bool
 }
@@ -126,6 +128,7 @@ func newBuilder(table string) *builder {
 	return &builder{
 		draft: Snapshot{Version: -1, table: table},
 		index: map[string]int{},
+		now:   time.Now,
 	}
 }
 
@@ -147,6 +150,7 @@ func (b *builder) load(version int64, s *checkpointState) {
 func (b *builder) apply(c *commit) {
 	d := &b.draft
 	d.Version++
+	d.stamp = c.stamp
 	if c.protocol != nil {
 		d.Protocol = *c.protocol
 		d.rev++
@@ -173,10 +177,18 @@ func (b *builder) apply(c *commit) {
 	}
 	// A commit has at most one action for a file, but a new deletion vector is a remove and an add of one path. Their keys
 	// differ; removes first keeps the index right all the same.
+	made := int64(-1) // when, in milliseconds
 	for i := range c.removes {
-		b.remove(fileKey(c.removes[i].Path, c.removes[i].DeletionVector))
 		r := c.removes[i]
-		r.Stats, r.Tags = "", nil // which a checkpoint has not
+		b.inherit(&r)
+		b.remove(fileKey(r.Path, r.DeletionVector))
+		r.Stats, r.Tags = "", nil     // which a checkpoint has not
+		if r.DeletionTimestamp == 0 { // which the protocol allows, and by which the file might be deleted at once
+			if made < 0 {
+				made = c.time()
+			}
+			r.DeletionTimestamp = made
+		}
 		d.removes = append(d.removes, r)
 	}
 	for i := range c.adds {
@@ -228,7 +240,8 @@ func (b *builder) compact() {
 }
 
 // expire drops tombstones that no checkpoint needs, when they may be half of all. The time is that of the latest remove: what
-// it drops has expired at any later time.
+// it drops has expired at any later time. But a writer's clock may be far ahead of ours, and would have those of all others
+// dropped; then ours counts.
 func (b *builder) expire() {
 	d := &b.draft
 	if len(d.removes) < 1024 || len(d.removes) < 2*b.kept {
@@ -238,6 +251,7 @@ func (b *builder) expire() {
 	for i := range d.removes {
 		latest = max(latest, d.removes[i].DeletionTimestamp)
 	}
+	latest = min(latest, b.now().UnixMilli())
 	left := d.tombstones(time.UnixMilli(latest))
 	d.removes, b.kept = slices.Clone(left), len(left)
 }

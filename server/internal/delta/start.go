@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 )
 
 const hintPath = logDir + "_last_checkpoint"
@@ -86,13 +87,49 @@ func (t *Table) load(ctx context.Context, cp checkpoint) error {
 	data, err := t.store.Get(ctx, commitPath(cp.version))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		t.bare = &cp
+		t.bare.Store(&cp)
 	case err != nil:
 		return fmt.Errorf("read version %d: %w", cp.version, err)
 	}
 	t.state.load(cp.version, s)
+	if t.state.draft.inCommitTimestamps() {
+		if t.state.draft.stamp, err = t.findStamp(ctx, cp.version, data); err != nil {
+			return err
+		}
+	}
 	t.tail = sha256.Sum256(data)
 	t.checkpointed.Store(cp.version)
+	return nil
+}
+
+// startAnew reads the state of the table as Open does, because the version on which this Table stands is no longer in the log: other
+// writers have gone on, and cleaned up behind them. The error is ErrOutdated when there is no later version of the same table.
+func (t *Table) startAnew(ctx context.Context) error {
+	was := &t.state.draft
+	gone := fmt.Errorf("version %d is no longer in the log: %w", was.Version, ErrOutdated)
+	now := newTable(t.store, Options{EngineInfo: t.engine, Now: t.now})
+	now.log = t.log
+	err := now.open(ctx)
+	switch {
+	case errors.Is(err, ErrNoTable), errors.Is(err, ErrCorrupt):
+		return t.wrap(fmt.Errorf("%w: %w", gone, err))
+	case err != nil:
+		return err
+	}
+	is := &now.state.draft
+	if is.Metadata.ID != was.Metadata.ID || is.Version <= was.Version {
+		return t.wrap(gone)
+	}
+	if is.ForgetsTxns() { // this Table need not
+		txns := cloneMap(was.Txns)
+		maps.Copy(txns, is.Txns)
+		is.Txns = txns
+	}
+	t.log.InfoContext(ctx, "the log was cleaned up by other writers, the table is read again", "version", is.Version)
+	t.bare.Store(now.bare.Load())
+	t.checkpointed.Store(now.checkpointed.Load())
+	t.state, t.tail, t.checked = now.state, now.tail, 0
+	t.publish()
 	return nil
 }
 

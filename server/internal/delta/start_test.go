@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
 
 	"github.com/zerobus-go/zerobus/server/internal/lake"
 )
@@ -189,7 +190,7 @@ func replay(t *testing.T, store lake.Store) *Snapshot {
 }
 
 // spec/delta.md §4: readers survive a missing, stale or corrupt hint; and a stale one costs no look at what is before it.
-func TestOpen_Hints(t *testing.T) {
+func TestOpen_DT02_Hints(t *testing.T) {
 	for _, c := range []struct{ name, hint string }{
 		{"missing", ""},
 		{"right", `{"version":8,"size":1}`},
@@ -242,7 +243,7 @@ func checkpointOf(t *testing.T, store lake.Store, version int64) []byte {
 }
 
 // A checkpoint that cannot be read is passed over, whatever stands before it; the log says so.
-func TestOpen_DamagedCheckpointFallsBack(t *testing.T) {
+func TestOpen_DT02_DamagedCheckpointFallsBack(t *testing.T) {
 	var logged bytes.Buffer
 	open := func(store lake.Store) (*Table, error) {
 		logged.Reset()
@@ -377,10 +378,9 @@ func TestOpen_FaultAtEveryOperation(t *testing.T) {
 	wantErr(t, "cancelled", err, context.Canceled)
 }
 
-// Files of other engines have other columns, and other names for the parts of lists and maps.
-func TestOpen_ColumnsOfOthers(t *testing.T) {
-	store := lake.NewMemory()
-	aged(t, store, 1)
+// foreignCheckpoint has other columns than ours, in other forms.
+func foreignCheckpoint(t *testing.T, options ...parquet.WriterOption) []byte {
+	t.Helper()
 	text := parquet.Optional(parquet.String())
 	number := parquet.Optional(parquet.Int(64))
 	array := func(list, element string) parquet.Node {
@@ -401,7 +401,7 @@ func TestOpen_ColumnsOfOthers(t *testing.T) {
 	})
 	type row = map[string]any
 	var b bytes.Buffer
-	w := parquet.NewWriter(&b, schema)
+	w := parquet.NewWriter(&b, append(options, schema)...)
 	for _, r := range []row{
 		{"protocol": row{"minReaderVersion": int32(1), "minWriterVersion": int32(2)}},
 		{"metaData": row{
@@ -417,7 +417,14 @@ func TestOpen_ColumnsOfOthers(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	put(t, store, checkpointPath(0), b.Bytes())
+	return b.Bytes()
+}
+
+// Files of other engines have other columns, and other names for the parts of lists and maps.
+func TestOpen_ColumnsOfOthers(t *testing.T) {
+	store := lake.NewMemory()
+	aged(t, store, 1)
+	put(t, store, checkpointPath(0), foreignCheckpoint(t))
 	table := openTestTable(t, store)
 	s := table.Snapshot()
 	if table.checkpointed.Load() != 0 || s.Metadata.Configuration["k"] != "v" || len(s.Metadata.PartitionColumns) != 1 || s.NumFiles() != 1 {
@@ -432,4 +439,19 @@ func TestOpen_ColumnsOfOthers(t *testing.T) {
 	mustAppend(t, table, Append{AppID: "app", TxnVersion: 1})
 	_, err := table.Checkpoint(t.Context())
 	wantErr(t, "Checkpoint", err, ErrNoCheckpoint)
+}
+
+// A checkpoint that cannot be read is passed over for the commits.
+func TestOpen_CompressionOfOthers(t *testing.T) {
+	for _, c := range []struct {
+		codec compress.Codec
+		from  int64 // the checkpoint that the table is opened from
+	}{{&parquet.Zstd, 0}, {&parquet.Gzip, 0}, {&parquet.Lz4Raw, -1}} {
+		store := lake.NewMemory()
+		aged(t, store, 1)
+		put(t, store, checkpointPath(0), foreignCheckpoint(t, parquet.Compression(c.codec)))
+		if got := openTestTable(t, store).checkpointed.Load(); got != c.from {
+			t.Errorf("%v: opened from checkpoint %d, want %d", c.codec, got, c.from)
+		}
+	}
 }

@@ -42,8 +42,8 @@ type Table struct {
 
 	current atomic.Pointer[Snapshot]
 
-	bare         *checkpoint  // what Open started from, when the log has not the commit of that version; set before Open returns
-	checkpointed atomic.Int64 // the version of the newest checkpoint that is known of; -1 for none
+	bare         atomic.Pointer[checkpoint] // what was started from, when the log has not the commit of that version
+	checkpointed atomic.Int64               // the version of the newest checkpoint that is known of; -1 for none
 
 	cleaning sync.Mutex // one clean-up at a time; guards the following
 	batch    int        // how many objects go at a time
@@ -80,6 +80,7 @@ func newTable(store lake.Store, opts Options) *Table {
 		claims: map[string]claim{},
 		batch:  cleanupBatch,
 	}
+	t.state.now = t.now
 	t.checkpointed.Store(-1)
 	t.turn <- struct{}{}
 	return t
@@ -92,22 +93,30 @@ func newTable(store lake.Store, opts Options) *Table {
 // Open does not ask whether the table can be written to: see CheckWritable.
 func Open(ctx context.Context, store lake.Store, opts Options) (*Table, error) {
 	t := newTable(store, opts)
-	last, err := t.start(ctx)
-	if err != nil {
+	if err := t.open(ctx); err != nil {
 		return nil, err
 	}
+	t.opened = t.Snapshot().Txns
+	return t, nil
+}
+
+// open reads the state.
+func (t *Table) open(ctx context.Context) error {
+	last, err := t.start(ctx)
+	if err != nil {
+		return err
+	}
 	if err := t.forward(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	s := t.Snapshot()
 	if s.Version < last {
-		return nil, fmt.Errorf("table %s: version %d vanished while the log was read: %w", store.URL(), s.Version+1, ErrOutdated)
+		return t.wrap(fmt.Errorf("version %d vanished while the log was read: %w", s.Version+1, ErrOutdated))
 	}
 	if s.Protocol.MinReaderVersion == 0 || s.Metadata.SchemaString == "" {
-		return nil, fmt.Errorf("table %s: no protocol or no metaData in the log: %w", store.URL(), ErrCorrupt)
+		return t.wrap(fmt.Errorf("no protocol or no metaData in the log: %w", ErrCorrupt))
 	}
-	t.opened = s.Txns
-	return t, nil
+	return nil
 }
 
 // Snapshot returns the latest state that this Table has read or written. It does no I/O.
@@ -176,17 +185,18 @@ func (t *Table) publish() {
 
 // verifyTail checks that the version on which this Table stands is still in the log, and is the same. If it is not, the
 // next version would be written into a log that knows nothing of it: a table that was dropped and made anew gets a hole in
-// its log, and in one that was cleaned up behind us, the next version's name is free although the version was used.
+// its log, and in one that was cleaned up behind us, the next version's name is free although the version was used. Such a
+// table is read again.
 func (t *Table) verifyTail(ctx context.Context) error {
 	version := t.state.draft.Version
 	data, err := t.store.Get(ctx, t.tailPath(version))
 	if errors.Is(err, fs.ErrNotExist) {
-		return t.wrap(fmt.Errorf("version %d is no longer in the log: %w", version, ErrOutdated))
+		return t.startAnew(ctx)
 	}
 	if err != nil {
 		return t.wrap(fmt.Errorf("read version %d: %w", version, err))
 	}
-	if bare := t.bare != nil && t.bare.version == version; !bare && sha256.Sum256(data) != t.tail {
+	if cp := t.bare.Load(); (cp == nil || cp.version != version) && sha256.Sum256(data) != t.tail {
 		return t.wrap(fmt.Errorf("version %d is not the one that was read before: %w", version, ErrOutdated))
 	}
 	return nil
@@ -195,8 +205,8 @@ func (t *Table) verifyTail(ctx context.Context) error {
 // tailPath names the object that stands for the version: its commit, or the checkpoint that was found in its place. Such a
 // checkpoint may be written anew by others, with the same state.
 func (t *Table) tailPath(version int64) string {
-	if t.bare != nil && t.bare.version == version {
-		return t.bare.paths[0]
+	if cp := t.bare.Load(); cp != nil && cp.version == version {
+		return cp.paths[0]
 	}
 	return commitPath(version)
 }

@@ -17,7 +17,7 @@ import (
 
 // attacks are all of them, from the connection to the record.
 var attacks = slices.Concat(http2Attacks, slowAttacks, grpcAttacks, protocolAttacks, descriptorAttacks, recordAttacks, producerAttacks,
-	tokenAttacks, webAttacks, sqlAttacks, streamAttacks, loginAttacks)
+	tokenAttacks, webAttacks, sqlAttacks, placeAttacks, streamAttacks, loginAttacks)
 
 // rawFrame is an HTTP/2 frame as it goes over the wire, right or wrong.
 func rawFrame(length int, kind, flags byte, stream uint32, payload []byte) string {

@@ -145,7 +145,7 @@ var webAttacks = []attack{
 		for what, body := range map[string]string{
 			"nothing": "", "no JSON": "evil", "a list": "[]", "null": "null", "deep": nested(`{"columns":[`, 5000), "two objects": table("evil", "") + table("evil", ""), "a name that is a number": strings.Replace(table("x", ""), `"x"`, "7", 1), "no columns": strings.Replace(table("x", ""), `{"name":"n"`, `{"name":""`, 1),
 			"100,000 columns": strings.Replace(table("x", ""), `"columns":[`, `"columns":[`+strings.Repeat(`{"name":"c"},`, 100_000), 1), "5 MiB": table(strings.Repeat("x", 5<<20), ""), "a type that is deep": strings.Replace(table("x", ""), `\"integer\"`, nested(`{\"type\":`, 10_000), 1),
-			"1,000 properties": table("x", `,"properties":{`+strings.Repeat(`"p":"v",`, 1000)+`"delta.columnMapping.mode":"name"}`), "an owner that is not there": table("x", `,"storage_location":"/x","owner":"nobody"`),
+			"1,000 properties": table("x", `,"properties":{`+strings.Repeat(`"p":"v",`, 1000)+`"delta.columnMapping.maxColumnId":"1"}`), "an owner that is not there": table("x", `,"storage_location":"/x","owner":"nobody"`),
 		} {
 			t.refuse("a table of "+what, asks("POST", "tables", body, admin), "http (4"+early+")")
 		}
@@ -215,7 +215,7 @@ var sqlAttacks = []attack{
 			"no statement": "evil", "SELECT": "SELECT * FROM main.default.secret", "INSERT": "INSERT INTO " + controlTable + " VALUES (1, 1)", "ALTER": "ALTER TABLE " + controlTable + " DROP COLUMN n", "ALTER NOT NULL": "ALTER TABLE " + controlTable + " ADD COLUMN x INT NOT NULL", "a string without end": "CREATE TABLE main.default.x (n INT) COMMENT 'evil", "a comment without end": "/* " + strings.Repeat("/*", 10_000),
 			"a name without end": "DROP TABLE `main", "NUL": "SHOW TABLES\x00", "not UTF-8": "SHOW \xff\xfe", "types deep": "CREATE TABLE main.default.x (n " + strings.Repeat("ARRAY<", 20_000) + "INT" + strings.Repeat(">", 20_000) + ")", "structs deep": "CREATE TABLE main.default.x (n " + strings.Repeat("STRUCT<a:", 10_000) + "INT", "brackets": strings.Repeat("(", 200_000),
 			"10,000 columns": "CREATE TABLE main.default.x (c0 INT" + columns(10_000) + ")", "a column twice": "CREATE TABLE main.default.x (n INT, N INT)", "a column without a name": "CREATE TABLE main.default.x (`` INT)", "a precision of 10^9": "CREATE TABLE main.default.x (n DECIMAL(1000000000, 1))", "a length of 2^64": "CREATE TABLE main.default.x (n VARCHAR(18446744073709551616))",
-			"a comment of 100 KiB": "CREATE SCHEMA main.x COMMENT '" + strings.Repeat("c", 100<<10) + "'", "1,000 properties": "CREATE TABLE main.default.x (n INT) TBLPROPERTIES ('p' = 'v'" + strings.Repeat(", 'q' = 'v'", 1000) + ")", "a property of Delta": "CREATE TABLE main.default.x (n INT) TBLPROPERTIES ('delta.columnMapping.mode' = 'name')",
+			"a comment of 100 KiB": "CREATE SCHEMA main.x COMMENT '" + strings.Repeat("c", 100<<10) + "'", "1,000 properties": "CREATE TABLE main.default.x (n INT) TBLPROPERTIES ('p' = 'v'" + strings.Repeat(", 'q' = 'v'", 1000) + ")", "a property of Delta": "CREATE TABLE main.default.x (n INT) TBLPROPERTIES ('delta.columnMapping.maxColumnId' = '1')",
 			"the catalog of the honest, half way": "DROP TABLE " + controlTable + "; evil",
 			"255 KiB of spaces and one letter":    strings.Repeat(" ", 255<<10) + "x",
 		} {

@@ -13,6 +13,11 @@
 // backslash or control byte, and does not begin with ".tmp-": those names belong to unfinished writes and are
 // invisible. A path is never both an object and the parent of other objects.
 //
+// # Directories of others
+//
+// Tables that somebody else has made lie outside of the lake. [Roots] says where they may be and opens their directories, each as a
+// store of its own, which is not made when it is missing and in which no link is followed.
+//
 // # Concurrency
 //
 // Every method of every Store may be called from any number of goroutines. Writers and Readers belong to one goroutine at

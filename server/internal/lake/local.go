@@ -34,7 +34,8 @@ const maxKnownDirs = 4096
 // Directories that a symbolic link below the listed prefix leads to are not listed. On Windows an object cannot be replaced
 // or deleted while it is open.
 type Local struct {
-	dir string
+	dir     string
+	foreign bool // see Roots.Open
 
 	// at is called before each step that touches the disk; a non-nil error stands for the step's failure. Tests set it.
 	at func(step, file string) error
@@ -52,7 +53,7 @@ func NewLocal(dir string) (*Local, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lake %s: %w", dir, err)
 	}
-	l := &Local{dir: abs, at: func(step, file string) error { return nil }, known: map[string]bool{}}
+	l := newLocal(abs)
 	if err := makeDir(abs); err != nil {
 		return nil, fmt.Errorf("open lake: %w", err)
 	}
@@ -60,6 +61,10 @@ func NewLocal(dir string) (*Local, error) {
 		return nil, fmt.Errorf("open lake: remove unfinished files: %w", err)
 	}
 	return l, nil
+}
+
+func newLocal(dir string) *Local {
+	return &Local{dir: dir, at: func(step, file string) error { return nil }, known: map[string]bool{}}
 }
 
 // makeDir makes the directory and its missing parents, each durable in its own parent.
@@ -96,7 +101,7 @@ func (l *Local) file(ctx context.Context, path string) (string, error) {
 	if err := checkPath(path); err != nil {
 		return "", err
 	}
-	return filepath.Join(l.dir, filepath.FromSlash(path)), nil
+	return filepath.Join(l.dir, filepath.FromSlash(path)), l.own(path)
 }
 
 // Get reads the whole object.
@@ -106,6 +111,9 @@ func (l *Local) Get(ctx context.Context, path string) ([]byte, error) {
 		return nil, opError("get", path, err)
 	}
 	defer f.Close()
+	if err := l.readable(size); err != nil {
+		return nil, opError("get", path, err)
+	}
 	buf := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
 	if _, err := io.Copy(buf, f); err != nil {
 		return nil, opError("get", path, err)
@@ -129,7 +137,7 @@ func (l *Local) open(ctx context.Context, path string) (*os.File, int64, error) 
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, 0, absent(err)
+		return nil, 0, l.missing(absent(err))
 	}
 	st, err := f.Stat()
 	if err != nil {

@@ -58,7 +58,7 @@ func (w *walk) dir(dir string) bool {
 			}
 			continue
 		}
-		info, err := os.Stat(filepath.Join(w.l.dir, filepath.FromSlash(key)))
+		info, err := w.l.stat(filepath.Join(w.l.dir, filepath.FromSlash(key)))
 		if errors.Is(absent(err), fs.ErrNotExist) {
 			continue // deleted meanwhile
 		}
@@ -82,8 +82,11 @@ func (w *walk) entries(dir string) ([]string, error) {
 	if err := w.ctx.Err(); err != nil {
 		return nil, err
 	}
+	if err := w.l.own(dir); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(filepath.Join(w.l.dir, filepath.FromSlash(dir)))
-	if err := absent(err); errors.Is(err, fs.ErrNotExist) {
+	if err := w.l.missing(absent(err)); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err

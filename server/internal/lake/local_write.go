@@ -76,7 +76,7 @@ func (l *Local) temp(ctx context.Context, path, name string) (*localWriter, erro
 	// A directory can vanish between its making and the open when RemoveAll runs; a few rounds are enough for what is no
 	// more than a race.
 	for range 3 {
-		if !errors.Is(err, fs.ErrNotExist) {
+		if err = l.missing(err); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 		// Forget before making: a writer that finds the new directory must not trust what was known of the old one.

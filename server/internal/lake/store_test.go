@@ -3,6 +3,7 @@ package lake_test
 import (
 	"errors"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -16,6 +17,24 @@ func TestMemory_Contract(t *testing.T) {
 
 func TestLocal_Contract(t *testing.T) {
 	laketest.Run(t, func(t *testing.T) lake.Store { return newLocal(t) })
+}
+
+func TestLocal_ContractOfAForeignDirectory(t *testing.T) {
+	laketest.Run(t, func(t *testing.T) lake.Store {
+		top, err := filepath.EvalSymlinks(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := lake.NewRoots(filepath.Join(top, "data"), filepath.Join(top, "root"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := r.Make(filepath.Join(top, "root", "t"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	})
 }
 
 func TestFaulty_ContractWithoutFaults(t *testing.T) {

@@ -32,15 +32,19 @@ type Table struct {
 	UpTo      Mark
 	Positions map[string]Position // by producer id
 	Orphans   []string            // data files that no commit names
+	Rewrites  []string            // data files of compactions that may have no commit
+	Columns   []string            // descriptions of columns that entries of the log may be written for, a line each
 }
 
-// The file: a bucket for each table, named by the 16 bytes of its id; in it upTo, orphans and the bucket of positions.
+// The file: a bucket for each table, named by the 16 bytes of its id; in it upTo, orphans, rewrites, columns and the bucket of positions.
 var (
 	metaKey      = []byte("meta") // a bucket with the version; no table id has four bytes
 	versionKey   = []byte("version")
 	positionsKey = []byte("positions")
 	upToKey      = []byte("upTo")
 	orphansKey   = []byte("orphans") // names, each with a line feed
+	rewritesKey  = []byte("rewrites")
+	columnsKey   = []byte("columns")
 )
 
 const (
@@ -120,9 +124,8 @@ func (l *Ledger) Load(id [16]byte) (t Table, err error) {
 				return err
 			}
 		}
-		for name := range strings.Lines(string(b.Get(orphansKey))) {
-			t.Orphans = append(t.Orphans, strings.TrimSuffix(name, "\n"))
-		}
+		t.Orphans, t.Rewrites = readNames(b.Get(orphansKey)), readNames(b.Get(rewritesKey))
+		t.Columns = readNames(b.Get(columnsKey))
 		positions := b.Bucket(positionsKey)
 		if positions == nil {
 			return nil
@@ -177,12 +180,35 @@ func (l *Ledger) Remove(id [16]byte, producers ...string) error {
 
 // SetOrphans keeps the names of data files that no commit names, in place of those before.
 func (l *Ledger) SetOrphans(id [16]byte, names []string) error {
+	return l.setNames(id, orphansKey, names)
+}
+
+// SetRewrites keeps the names of data files that a compaction makes, in place of those before, until it is known what became of
+// them.
+func (l *Ledger) SetRewrites(id [16]byte, names []string) error {
+	return l.setNames(id, rewritesKey, names)
+}
+
+// SetColumns keeps descriptions of columns that the table had and entries of the log may be written for, in place of those before.
+// They have no line feed.
+func (l *Ledger) SetColumns(id [16]byte, descriptions []string) error {
+	return l.setNames(id, columnsKey, descriptions)
+}
+
+func (l *Ledger) setNames(id [16]byte, key []byte, names []string) error {
 	return l.change(id, func(b *bbolt.Bucket) error {
 		if len(names) == 0 {
-			return b.Delete(orphansKey)
+			return b.Delete(key)
 		}
-		return b.Put(orphansKey, []byte(strings.Join(names, "\n")+"\n"))
+		return b.Put(key, []byte(strings.Join(names, "\n")+"\n"))
 	})
+}
+
+func readNames(b []byte) (names []string) {
+	for name := range strings.Lines(string(b)) {
+		names = append(names, strings.TrimSuffix(name, "\n"))
+	}
+	return names
 }
 
 // Forget forgets a table.

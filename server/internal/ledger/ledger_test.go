@@ -63,14 +63,18 @@ func TestLedger_KeepsWhatItWasTold(t *testing.T) {
 		must(t, l.Forget(b))
 		must(t, l.Save(a, Mark{"log", 5}, map[string]Position{"one": one, "two": two}))
 		must(t, l.SetOrphans(b, []string{"one", "two"}))
+		must(t, l.SetRewrites(b, []string{"three"}))
+		must(t, l.SetColumns(b, []string{`{"id":"x"}`, `{}`}))
 	})
 	reopened(t, path, func(l *Ledger) {
 		want(t, l, a, Table{UpTo: Mark{"log", 5}, Positions: map[string]Position{"one": one, "two": two}})
-		want(t, l, b, Table{Orphans: []string{"one", "two"}})
+		want(t, l, b, Table{Orphans: []string{"one", "two"}, Rewrites: []string{"three"}, Columns: []string{`{"id":"x"}`, `{}`}})
 		one.Next = 11
 		must(t, l.Save(a, Mark{"another log", 6}, map[string]Position{"one": one}))
 		must(t, l.Remove(a, "two", "nobody"))
 		must(t, l.SetOrphans(b, nil))
+		must(t, l.SetRewrites(b, nil))
+		must(t, l.SetColumns(b, nil))
 	})
 	reopened(t, path, func(l *Ledger) {
 		want(t, l, a, Table{UpTo: Mark{"another log", 6}, Positions: map[string]Position{"one": one}})

@@ -164,9 +164,9 @@ func TestMetrics_Values(t *testing.T) {
 }
 
 func TestMetrics_PerTableOnesAreBounded(t *testing.T) {
-	text := scrape(t, sources(2, table.TableStats{Name: "c"}, table.TableStats{Name: "a", Rows: 9, Oldest: time.Second, Failing: true}, table.TableStats{Name: "b"}))
+	text := scrape(t, sources(2, table.TableStats{Name: "c"}, table.TableStats{Name: "a", Rows: 9, Oldest: time.Second, Failing: true, Interval: 2 * time.Second}, table.TableStats{Name: "b"}))
 	for _, line := range []string{
-		`zerobus_table_pending_rows{table="a"} 9`, `zerobus_table_pending_age_seconds{table="a"} 1`, `zerobus_table_failing{table="a"} 1`, `zerobus_table_failing{table="b"} 0`,
+		`zerobus_table_pending_rows{table="a"} 9`, `zerobus_table_pending_age_seconds{table="a"} 1`, `zerobus_table_commit_interval_seconds{table="a"} 2`, `zerobus_table_failing{table="a"} 1`, `zerobus_table_failing{table="b"} 0`,
 	} {
 		if !strings.Contains(text, "\n"+line+"\n") {
 			t.Errorf("no line %q", line)

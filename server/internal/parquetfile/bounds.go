@@ -95,6 +95,14 @@ func (b *bounds) merge(o *bounds) {
 	b.addBytes(o.minBytes, o.maxBytes)
 }
 
+// own copies what is a view into chunks, so that these may be used again.
+func (x *totals) own() {
+	for i := range x.bounds {
+		b := &x.bounds[i]
+		b.minBytes, b.maxBytes = bytes.Clone(b.minBytes), bytes.Clone(b.maxBytes)
+	}
+}
+
 // extent is the least and greatest number among the span's values. It counts the nulls.
 func extent[T int32 | int64](b *bounds, s span, values []T) (least, most T, some bool) {
 	values = values[:s.hi]

@@ -1,8 +1,9 @@
 // Package parquetfile is stage 5: takes the column chunks of one table, gives one Parquet file and its Delta statistics, and
 // reads files of a table back. It never touches a disk, a log or a clock: it writes to an io.Writer and reads an io.ReaderAt.
 //
-// [Write] lays out columns itself, with the kernels of parquet-go (levels, dictionary indexes, deltas, Thrift) under it,
-// because the library's own writer takes a 24-byte value per cell when the schema is known only at run time. The file:
+// [Write] and [Writer], which takes the rows piece by piece, lay out columns themselves, with the kernels of parquet-go (levels,
+// dictionary indexes, deltas, Thrift) under them, because the library's own writer takes a 24-byte value per cell when the schema is
+// known only at run time. The file:
 //
 //	physical type       BOOLEAN; INT32 for TINYINT, SMALLINT, INT, DATE, DECIMAL of up to 9 digits; INT64 for BIGINT,
 //	                    TIMESTAMP, TIMESTAMP_NTZ, DECIMAL of up to 18 digits; FIXED_LEN_BYTE_ARRAY for larger DECIMAL;
@@ -18,7 +19,8 @@
 // The statistics of the result are made from the chunks, not from the footer; see stats.go for their rules.
 //
 // Columns are written one after the other straight from the chunks: beside them, memory holds one page and, for a column
-// with a dictionary, the dictionary (about 1 MiB) and 4 bytes a row of the row group.
+// with a dictionary, the dictionary (about 1 MiB) and 4 bytes a row of the row group. They are read row by row: memory holds a page of
+// each, a few of its values (feed.go), and a chunk of about 8 MiB.
 //
 // Concurrency: the functions share nothing; calls may run at the same time on different writers. The chunks are only read.
 // Failure: an error of Write leaves an incomplete file that its owner throws away. Write refuses rows that break the table's

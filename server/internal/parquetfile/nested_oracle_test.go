@@ -18,6 +18,11 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/variant"
 )
 
+const oracleColumns = `id BIGINT NOT NULL, s STRUCT<a: INT NOT NULL, b: STRING, t: STRUCT<d: DATE, n: DECIMAL(20,3), x: DOUBLE>>,
+	l ARRAY<INT>, texts ARRAY<STRING>, rows ARRAY<STRUCT<k: BIGINT, inner: ARRAY<ARRAY<STRING>>, at: TIMESTAMP>>,
+	m MAP<STRING, BIGINT>, deep MAP<INT, STRUCT<v: BOOLEAN, l: ARRAY<MAP<STRING, DOUBLE>>>>, v VARIANT, vs ARRAY<VARIANT>,
+	never ARRAY<STRUCT<a: INT>>, must ARRAY<SMALLINT> NOT NULL`
+
 // TestNested_ForOtherReaders writes a Delta table of nested columns and its rows as JSON. interop/nested_parquet.py names a directory and
 // has other software read them.
 func TestNested_ForOtherReaders(t *testing.T) {
@@ -25,10 +30,7 @@ func TestNested_ForOtherReaders(t *testing.T) {
 	if dir == "" {
 		dir = t.TempDir()
 	}
-	table := tableOf(t, `id BIGINT NOT NULL, s STRUCT<a: INT NOT NULL, b: STRING, t: STRUCT<d: DATE, n: DECIMAL(20,3), x: DOUBLE>>,
-		l ARRAY<INT>, texts ARRAY<STRING>, rows ARRAY<STRUCT<k: BIGINT, inner: ARRAY<ARRAY<STRING>>, at: TIMESTAMP>>,
-		m MAP<STRING, BIGINT>, deep MAP<INT, STRUCT<v: BOOLEAN, l: ARRAY<MAP<STRING, DOUBLE>>>>, v VARIANT, vs ARRAY<VARIANT>,
-		never ARRAY<STRUCT<a: INT>>, must ARRAY<SMALLINT> NOT NULL`)
+	table := tableOf(t, oracleColumns)
 	r := &dice{rand.New(rand.NewPCG(7, 9))}
 	var chunks []*column.Chunk
 	rows := 0
@@ -104,6 +106,39 @@ func TestNested_ForOtherReaders(t *testing.T) {
 		if err := os.WriteFile(name, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestNested_OfOtherWriters reads the same rows in files of other software, which interop/nested_parquet.py has had written.
+func TestNested_OfOtherWriters(t *testing.T) {
+	dir := os.Getenv("ZEROBUS_NESTED_DIR")
+	if dir == "" {
+		t.Skip("interop/nested_parquet.py runs this test on the files of other writers")
+	}
+	table := tableOf(t, oracleColumns)
+	ours, err := os.ReadFile(filepath.Join(dir, "table/part.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := readAll(t, table, ours)
+	files, err := filepath.Glob(filepath.Join(dir, "written/*.parquet"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, name := range files {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			file, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(filepath.Base(name), "refused") {
+				if _, err := readRows(table, file); err == nil || !strings.Contains(err.Error(), "not supported") {
+					t.Errorf("error is %v", err)
+				}
+				return
+			}
+			equal(t, table, want, readAll(t, table, file))
+		})
 	}
 }
 

@@ -66,7 +66,7 @@ func TestNestedStats_Golden(t *testing.T) {
 }
 
 // What the statistics say is checked against the rows that the file gives back.
-func TestNestedStats_AreTrueOfTheFile(t *testing.T) {
+func TestNestedStats_DT03_AreTrueOfTheFile(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		table := drawNestedTable(rt, 3)
 		chunks := drawNestedChunks(rt, table)

@@ -173,15 +173,22 @@ func TestNested_ReadsBack(t *testing.T) {
 
 // bare is the file without the annotations of its columns: the library then reads what there is, group by group.
 func bare(t rapid.TB, file []byte) []byte {
+	return withFooter(t, file, func(m *format.FileMetaData) {
+		m.Schema = slices.Clone(m.Schema)
+		for i := range m.Schema {
+			m.Schema[i].LogicalType, m.Schema[i].ConvertedType = format.LogicalType{}, thrift.Null[deprecated.ConvertedType]{}
+		}
+	})
+}
+
+// withFooter is the file with another footer.
+func withFooter(t rapid.TB, file []byte, change func(*format.FileMetaData)) []byte {
 	f, err := parquet.OpenFile(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	meta := *f.Metadata()
-	meta.Schema = slices.Clone(meta.Schema)
-	for i := range meta.Schema {
-		meta.Schema[i].LogicalType, meta.Schema[i].ConvertedType = format.LogicalType{}, thrift.Null[deprecated.ConvertedType]{}
-	}
+	change(&meta)
 	footer, err := thrift.Marshal(new(thrift.CompactProtocol), &meta)
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func openFile(t testing.TB, file []byte) *parquet.File {
 
 // Delta PROTOCOL.md and Parquet's LogicalTypes.md: lists of three levels, maps of key_value with a required key, variants as a group of
 // two binaries without an annotation.
-func TestNested_Schema(t *testing.T) {
+func TestNested_DT05_Schema(t *testing.T) {
 	table := tableOf(t, `s STRUCT<a: INT NOT NULL, b: STRUCT<c: DATE>> NOT NULL, l ARRAY<STRUCT<x: DECIMAL(20,2)>>, m MAP<STRING, ARRAY<BIGINT>>, v VARIANT`)
 	table.Fields[1].Type.ElemNullable = false
 	c := joined(t, table)

@@ -34,6 +34,13 @@ type Options struct {
 	// struct count, not the struct.
 	IndexedColumns int
 
+	// StatsColumns, unless it is nil, are the columns that get them instead; empty for none. A column is named by its path from
+	// the table's column on, and a struct stands for all that is in it. What is not a column is passed over.
+	StatsColumns [][]string
+
+	// ClusteringColumns get them in any case, likewise by their paths.
+	ClusteringColumns [][]string
+
 	// CreatedBy names the writer in the footer, in the form "name version 1.2.3".
 	CreatedBy string
 }

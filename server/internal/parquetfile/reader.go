@@ -2,7 +2,6 @@ package parquetfile
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 
@@ -12,13 +11,17 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/column"
 )
 
-// chunkRows is how many rows ReadChunks decodes at a time.
-const chunkRows = 1 << 10
+// ReadChunks decodes this many rows at a time, or fewer when their values take so many bytes. A null counts as minValue, too.
+const (
+	chunkRows  = 1 << 10
+	chunkBytes = 8 << 20
+	minValue   = 8
+)
 
-// ReadChunks reads the file's first limit rows, or all with a negative limit, in order and in chunks of up to 1,024 rows with
-// all columns of the table. Columns and fields are found by name; what the file does not have is null. A column whose physical
+// ReadChunks reads the file's first limit rows, or all with a negative limit, in order and in chunks of up to 1,024 rows, or of 8 MiB and one row, with
+// all columns of the table. Columns and fields are found by name, or by id where [ByIDKey] says so; what the file does not have is null. A column whose physical
 // type is not the one that Write gives it is an error, except that decimals may have any of Parquet's forms. Lists and maps may have
-// the older forms that the format knows; variants must not be shredded. The chunk is the callback's to read until it returns. An
+// the older forms that the format knows; variants must not be shredded; LZ4_RAW and booleans in RLE are refused. The chunk is the callback's to read until it returns. An
 // error of the callback ends the reading and is returned as it is.
 //
 // The file is trusted to be one that a writer of the table made: damage is found by checksums and is an error, but a file
@@ -83,9 +86,15 @@ func asError(err *error) {
 // sourcesOf finds the table's columns in a file; nil where there is none.
 func sourcesOf(f *parquet.File, t *tree) (sources []*source, err error) {
 	defer asError(&err)
+	if err := t.checkIDs(f); err != nil {
+		return nil, err
+	}
 	sources = make([]*source, len(t.columns))
 	for i, n := range t.columns {
 		if sources[i], err = t.sourceOf(f, n); err != nil {
+			return nil, err
+		}
+		if err := checkStorage(f, sources[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -94,9 +103,8 @@ func sourcesOf(f *parquet.File, t *tree) (sources []*source, err error) {
 
 // readRowGroup gives the group's rows to chunk, by way of c, and their number.
 func readRowGroup(g parquet.RowGroup, sources []*source, c *column.Chunk, limit int, chunk func(*column.Chunk) error) (int, error) {
-	r := newRowReader(len(g.ColumnChunks()), sources)
-	r.rows = g.Rows()
-	defer r.rows.Close()
+	r := newRowReader(g, sources)
+	defer r.close()
 	n := 0
 	for limit < 0 || n < limit {
 		want := chunkRows
@@ -117,74 +125,48 @@ func readRowGroup(g parquet.RowGroup, sources []*source, c *column.Chunk, limit 
 	return n, nil
 }
 
-// rowReader turns rows of a file into rows of a chunk.
+// rowReader turns the rows of a row group into rows of a chunk.
 type rowReader struct {
-	rows     parquet.Rows
-	flat     []*source // by the file's columns; nil: it is of no flat column
-	nested   []*source
-	cells    cells // of the current row
-	buf      []parquet.Row
+	sources  []*source
+	cells    cells
+	left     int64
 	nullable []bool // all false: a reader takes what the file has
 }
 
-// newRowReader makes a reader of rows of a file of so many columns.
-func newRowReader(files int, sources []*source) *rowReader {
-	r := &rowReader{flat: make([]*source, files), cells: make(cells, files), buf: make([]parquet.Row, chunkRows), nullable: make([]bool, len(sources))}
-	for _, s := range sources {
-		switch {
-		case s == nil:
-		case s.leaf != nil:
-			r.flat[s.files[0]] = s
-		default:
-			r.nested = append(r.nested, s)
-		}
-	}
-	return r
+func newRowReader(g parquet.RowGroup, sources []*source) *rowReader {
+	return &rowReader{sources: sources, cells: feedsOf(g, sources), left: g.NumRows(), nullable: make([]bool, len(sources))}
 }
 
-// read puts the next rows, up to n, into the emptied chunk; none at the end.
+func (r *rowReader) close() {
+	for i := range r.cells.feeds {
+		r.cells.feeds[i].close()
+	}
+}
+
+// read puts the next rows, up to n, into the emptied chunk; fewer when they are large, none at the end.
 func (r *rowReader) read(c *column.Chunk, n int) (err error) {
 	defer asError(&err)
 	c.Reset()
-	got, err := r.rows.ReadRows(r.buf[:n])
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	for _, row := range r.buf[:got] {
-		if err := r.row(c, row); err != nil {
-			return err
-		}
-		c.EndRow(r.nullable)
-	}
-	return nil
-}
-
-// row adds the values of a row, which come column after column, to those of the chunk that the file has.
-func (r *rowReader) row(c *column.Chunk, row parquet.Row) error {
-	clear(r.cells)
-	for i := 0; i < len(row); {
-		file := row[i].Column()
-		if s := r.flat[file]; s != nil {
-			if err := appendValue(&c.Cols[s.node.kid], s.leaf, row[i]); err != nil {
+	r.cells.taken = 0
+	for ; n > 0 && r.left > 0 && r.cells.taken < chunkBytes; n-- {
+		for i, s := range r.sources {
+			if s == nil {
+				continue
+			}
+			if err := r.cells.row(s, &c.Cols[i]); err != nil {
 				return err
 			}
-			if i++; i < len(row) && row[i].Column() == file {
-				return fmt.Errorf("the file is damaged: column %s has values behind the end of a row", s.node.path)
-			}
+		}
+		c.EndRow(r.nullable)
+		if r.left--; r.left > 0 {
 			continue
 		}
-		first := i
-		for i++; i < len(row) && row[i].Column() == file; i++ {
-		}
-		r.cells[file] = row[first:i]
-	}
-	for _, s := range r.nested {
-		if err := r.cells.move(s, &c.Cols[s.node.kid]); err != nil {
-			return err
-		}
-		for _, file := range s.files {
-			if len(r.cells[file]) > 0 {
-				return fmt.Errorf("the file is damaged: column %s has values behind the end of a row", s.node.path)
+		for _, s := range r.sources {
+			if s == nil {
+				continue
+			}
+			if err := r.cells.end(s); err != nil {
+				return err
 			}
 		}
 	}

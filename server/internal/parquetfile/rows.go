@@ -50,16 +50,21 @@ type (
 func Read(r io.ReaderAt, size int64, table *schema.Struct, limit int, row func(values []any) error) error {
 	return ReadChunks(r, size, table, limit, func(c *column.Chunk) error {
 		for i := range c.Rows {
-			values := make([]any, len(c.Cols))
-			for j := range c.Cols {
-				values[j] = valueAt(&c.Cols[j], &table.Fields[j].Type, i)
-			}
-			if err := row(values); err != nil {
+			if err := row(Row(c, table, i)); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// Row is row i of a chunk as Read gives it. The table's names are those of the fields of structs.
+func Row(c *column.Chunk, table *schema.Struct, i int) []any {
+	values := make([]any, len(c.Cols))
+	for j := range c.Cols {
+		values[j] = valueAt(&c.Cols[j], &table.Fields[j].Type, i)
+	}
+	return values
 }
 
 // valueAt is value i as a Go value.

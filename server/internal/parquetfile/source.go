@@ -24,7 +24,7 @@ type source struct {
 
 // sourceOf finds a table's column in a file; nil: it is not there.
 func (t *tree) sourceOf(f *parquet.File, n *node) (*source, error) {
-	c := f.Root().Column(n.name)
+	c := n.find(f.Root())
 	if c == nil {
 		return nil, nil
 	}
@@ -90,7 +90,7 @@ func (t *tree) source(n *node, c *parquet.Column, element bool) (*source, error)
 			return wrong("a " + annotation)
 		}
 		for i, k := range n.kids {
-			kids[i] = c.Column(k.name)
+			kids[i] = k.find(c)
 		}
 	}
 	s.kids = make([]*source, len(n.kids))
@@ -146,39 +146,96 @@ func (l *leaf) stored(c *parquet.Column) error {
 	return nil
 }
 
-// cells are the values of one row, by the file's columns. The reader of a nested column eats them up from the front.
-type cells [][]parquet.Value
+// cells are the values of a row group that are still to come, by the file's columns. The reader of a column takes them from the front.
+type cells struct {
+	feeds []feed
+	taken int // bytes of the values that were added to vectors
+}
 
-func (c cells) peek(file int) (parquet.Value, error) {
-	if len(c[file]) == 0 {
-		return parquet.Value{}, fmt.Errorf("the file is damaged: column %d of it ends inside of a row", file)
+func (c *cells) peek(file int) (parquet.Value, error) {
+	f := &c.feeds[file]
+	if some, err := f.more(); !some {
+		if err == nil {
+			err = fmt.Errorf("the file is damaged: column %d of it ends inside of a row", file)
+		}
+		return parquet.Value{}, err
 	}
-	return c[file][0], nil
+	return f.next[0], nil
 }
 
 // skip drops what the columns of a source have of one value.
-func (c cells) skip(s *source) error {
+func (c *cells) skip(s *source) error {
 	for _, file := range s.files {
 		if _, err := c.peek(file); err != nil {
 			return err
 		}
-		n := 1
-		for n < len(c[file]) && c[file][n].RepetitionLevel() > s.outer {
-			n++
+		f := &c.feeds[file]
+		f.next = f.next[1:]
+		for {
+			some, err := f.more()
+			if err != nil {
+				return err
+			}
+			if !some || f.next[0].RepetitionLevel() <= s.outer {
+				break
+			}
+			f.next = f.next[1:]
 		}
-		c[file] = c[file][n:]
 	}
 	return nil
 }
 
+// row adds the value of the next row to the vector of a column of the table.
+func (c *cells) row(s *source, v *column.Vector) error {
+	if s.leaf == nil {
+		for _, file := range s.files {
+			if err := c.whole(s, file); err != nil {
+				return err
+			}
+		}
+	}
+	return c.move(s, v)
+}
+
+// whole reports a row that has not ended.
+func (c *cells) whole(s *source, file int) error {
+	f := &c.feeds[file]
+	some, err := f.more()
+	if some && f.next[0].RepetitionLevel() != 0 {
+		return behind(s)
+	}
+	return err
+}
+
+// end reports values behind the last row.
+func (c *cells) end(s *source) error {
+	for _, file := range s.files {
+		if some, err := c.feeds[file].more(); err != nil {
+			return err
+		} else if some {
+			return behind(s)
+		}
+	}
+	return nil
+}
+
+func behind(s *source) error {
+	return fmt.Errorf("the file is damaged: column %s has values behind the end of a row", s.node.path)
+}
+
 // move adds the next value of a source to a vector.
-func (c cells) move(s *source, v *column.Vector) error {
+func (c *cells) move(s *source, v *column.Vector) error {
 	x, err := c.peek(s.files[0])
 	if err != nil {
 		return err
 	}
 	if s.leaf != nil {
-		c[s.files[0]] = c[s.files[0]][1:]
+		f := &c.feeds[s.files[0]]
+		f.next = f.next[1:]
+		c.taken += minValue
+		if s.leaf.layout == column.Bytes {
+			c.taken += len(x.ByteArray())
+		}
 		return appendValue(v, s.leaf, x)
 	}
 	if x.DefinitionLevel() < s.def {
@@ -200,19 +257,23 @@ func (c cells) move(s *source, v *column.Vector) error {
 		if err := c.moveKids(s, v); err != nil {
 			return err
 		}
-		rest := c[s.files[0]]
-		if len(rest) == 0 || rest[0].RepetitionLevel() < s.rep {
+		f := &c.feeds[s.files[0]]
+		some, err := f.more()
+		if err != nil {
+			return err
+		}
+		if !some || f.next[0].RepetitionLevel() < s.rep {
 			v.EndList()
 			return nil
 		}
-		if rest[0].RepetitionLevel() > s.rep {
+		if f.next[0].RepetitionLevel() > s.rep {
 			return fmt.Errorf("the file is damaged: column %s goes on in a list that has not begun", s.node.path)
 		}
 	}
 }
 
 // moveKids adds the next value to every kid of a vector.
-func (c cells) moveKids(s *source, v *column.Vector) error {
+func (c *cells) moveKids(s *source, v *column.Vector) error {
 	found := false
 	for i := range v.Kids {
 		k := s.kids[i]

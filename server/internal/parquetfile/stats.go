@@ -29,14 +29,11 @@ import (
 //	STRUCT         an object of its fields, which are null where the struct is
 //	BOOLEAN, BINARY, ARRAY, MAP, VARIANT and columns with nulls only have no bounds
 //
-// It has the first columns only, in depth: a struct counts as its fields, an array, map or variant as one column.
-func (x *totals) delta(t *tree, rows int64, indexed int) string {
-	if indexed < 0 {
-		indexed = t.wholes
-	}
+// It has the columns that are indexed only, see tree.indexed. Their names are those of the file.
+func (x *totals) delta(t *tree, rows int64, indexed []bool) string {
 	bound := func(upper bool) func([]byte, *node) ([]byte, bool) {
 		return func(b []byte, n *node) ([]byte, bool) {
-			if n.leaf < 0 || n.whole >= indexed {
+			if n.leaf < 0 || !indexed[n.whole] {
 				return b, false
 			}
 			return appendBound(b, &t.leaves[n.leaf], &x.bounds[n.leaf], upper)
@@ -50,7 +47,7 @@ func (x *totals) delta(t *tree, rows int64, indexed int) string {
 		if n.leaf >= 0 {
 			nulls = x.bounds[n.leaf].nulls
 		}
-		return strconv.AppendInt(b, nulls, 10), n.whole < indexed
+		return strconv.AppendInt(b, nulls, 10), indexed[n.whole]
 	})
 	return string(append(b, '}'))
 }

@@ -181,7 +181,7 @@ type statsJSON struct {
 }
 
 // What the statistics say is checked against the rows that the file gives back.
-func TestStats_AreTrueOfTheFile(t *testing.T) {
+func TestStats_DT03_AreTrueOfTheFile(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		table := drawTable(rt)
 		chunks := drawChunks(rt, table)

@@ -1,6 +1,7 @@
 package parquetfile
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -33,6 +34,7 @@ type node struct {
 	path     string // for errors
 	typ      *schema.Type
 	nullable bool
+	ids
 
 	kids   []*node // in the file's order
 	kid    int     // which of the kids of its parent's vector
@@ -69,7 +71,11 @@ func treeOf(table *schema.Struct) (*tree, error) {
 	for i := range table.Fields {
 		f := &table.Fields[i]
 		n := &node{name: f.Name, path: f.Name, typ: &f.Type, nullable: f.Nullable, kid: i}
-		if err := t.add(n, []*node{n}, 0, 0, true); err != nil {
+		err := n.ids.of(f)
+		if err == nil {
+			err = t.add(n, []*node{n}, 0, 0, true)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("column %s: %w", f.Name, err)
 		}
 		t.columns = append(t.columns, n)
@@ -94,8 +100,8 @@ func (t *tree) add(n *node, path []*node, def, rep int, outer bool) error {
 		n.whole = t.wholes
 		t.wholes++
 	}
-	inside := func(kid int, name string, typ *schema.Type, nullable bool) error {
-		k := &node{name: name, path: n.path + "." + name, typ: typ, nullable: nullable, kid: kid}
+	inside := func(kid int, name string, typ *schema.Type, nullable bool, own ids) error {
+		k := &node{name: name, path: n.path + "." + name, typ: typ, nullable: nullable, kid: kid, ids: own}
 		n.kids = append(n.kids, k)
 		err := t.add(k, append(path[:len(path):len(path)], k), def, rep, outer && n.typ.Kind == schema.StructKind)
 		n.strict = n.strict || k.strict
@@ -108,25 +114,29 @@ func (t *tree) add(n *node, path []*node, def, rep int, outer bool) error {
 		}
 		for i := range n.typ.Fields {
 			f := &n.typ.Fields[i]
-			if err := inside(i, f.Name, &f.Type, f.Nullable); err != nil {
+			var own ids
+			if err := own.of(f); err != nil {
+				return fmt.Errorf("field %s: %w", f.Name, err)
+			}
+			if err := inside(i, f.Name, &f.Type, f.Nullable, own); err != nil {
 				return err
 			}
 		}
 		return nil
 	case schema.Variant:
-		if err := inside(column.VariantValue, "value", &binaryType, false); err != nil {
+		if err := inside(column.VariantValue, "value", &binaryType, false, ids{}); err != nil {
 			return err
 		}
-		return inside(column.VariantMetadata, "metadata", &binaryType, false)
+		return inside(column.VariantMetadata, "metadata", &binaryType, false, ids{})
 	case schema.Array:
 		def, rep = def+1, rep+1
-		return inside(0, "element", n.typ.Elem, n.typ.ElemNullable)
+		return inside(0, "element", n.typ.Elem, n.typ.ElemNullable, n.below("element"))
 	case schema.Map:
 		def, rep = def+1, rep+1
-		if err := inside(0, "key", n.typ.Key, false); err != nil {
+		if err := inside(0, "key", n.typ.Key, false, n.below("key")); err != nil {
 			return err
 		}
-		return inside(1, "value", n.typ.Elem, n.typ.ElemNullable)
+		return inside(1, "value", n.typ.Elem, n.typ.ElemNullable, n.below("value"))
 	}
 	n.leaf = len(t.leaves)
 	t.leaves = append(t.leaves, newLeaf(n, layout, path))
@@ -136,7 +146,9 @@ func (t *tree) add(n *node, path []*node, def, rep int, outer bool) error {
 // appendElements adds the node to the footer's schema.
 func (t *tree) appendElements(to []format.SchemaElement, n *node) []format.SchemaElement {
 	if n.leaf >= 0 {
-		return append(to, t.leaves[n.leaf].element())
+		e := t.leaves[n.leaf].element()
+		e.FieldID = n.id
+		return append(to, e)
 	}
 	group := func(name string, r format.FieldRepetitionType, kids int) *format.SchemaElement {
 		to = append(to, format.SchemaElement{Name: name, RepetitionType: thrift.New(r), NumChildren: thrift.New(int32(kids))})
@@ -145,14 +157,16 @@ func (t *tree) appendElements(to []format.SchemaElement, n *node) []format.Schem
 	switch n.typ.Kind {
 	case schema.Array:
 		e := group(n.name, repetition(n.nullable), 1)
+		e.FieldID = n.id
 		e.ConvertedType, e.LogicalType.Value = thrift.New(deprecated.List), &format.ListType{}
 		group("list", format.Repeated, 1)
 	case schema.Map:
 		e := group(n.name, repetition(n.nullable), 1)
+		e.FieldID = n.id
 		e.ConvertedType, e.LogicalType.Value = thrift.New(deprecated.Map), &format.MapType{}
 		group("key_value", format.Repeated, 2)
 	default:
-		group(n.name, repetition(n.nullable), len(n.kids))
+		group(n.name, repetition(n.nullable), len(n.kids)).FieldID = n.id
 	}
 	for _, k := range n.kids {
 		to = t.appendElements(to, k)
@@ -167,6 +181,9 @@ func repetition(nullable bool) format.FieldRepetitionType {
 	return format.Required
 }
 
+// ErrNull is the error of [Write] about a null in a column, field, element or value that is NOT NULL.
+var ErrNull = errors.New("NOT NULL")
+
 // checkNulls reports a null where the node or one inside of it is NOT NULL. spans are its values, parents those of them whose
 // parent is null: there a null says nothing.
 func (n *node) checkNulls(spans []span, parents int) error {
@@ -175,7 +192,7 @@ func (n *node) checkNulls(spans []span, parents int) error {
 	}
 	values, nulls := countSpans(spans)
 	if !n.nullable && nulls > parents {
-		return fmt.Errorf("column %s is NOT NULL, %d of %d values are null", n.path, nulls-parents, values-parents)
+		return fmt.Errorf("column %s is %w, %d of %d values are null", n.path, ErrNull, nulls-parents, values-parents)
 	}
 	if n.list() {
 		nulls = 0

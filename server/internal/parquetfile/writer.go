@@ -26,46 +26,87 @@ const magic = "PAR1"
 //
 // After an error, what w has got is no file.
 func Write(w io.Writer, table *schema.Struct, chunks []*column.Chunk, o Options) (Result, error) {
-	o, err := o.withDefaults()
+	f, err := NewWriter(w, table, o)
 	if err != nil {
 		return Result{}, err
+	}
+	if err := f.Write(chunks...); err != nil {
+		return Result{}, err
+	}
+	return f.Close()
+}
+
+// Writer writes one file piece by piece, so that its rows need not be in memory together. It belongs to one goroutine. After an
+// error it is of no more use, and what was written is no file.
+type Writer struct {
+	table   *schema.Struct
+	tree    *tree
+	options Options
+	encoder encoder
+	total   totals
+	meta    format.FileMetaData
+}
+
+// NewWriter begins a file. Nothing is written to w before the first rows.
+func NewWriter(w io.Writer, table *schema.Struct, o Options) (*Writer, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
 	}
 	t, err := treeOf(table)
 	if err != nil {
-		return Result{}, err
+		return nil, err
 	}
+	return &Writer{
+		table: table, tree: t, options: o,
+		encoder: encoder{w: w, codec: codecs[o.Compression], dict: dictionary{seed: maphash.MakeSeed(), factor: rand.Uint64() | 1}},
+		total:   totals{bounds: make([]bounds, len(t.leaves)), nulls: make([]int64, t.wholes)},
+		meta:    format.FileMetaData{Version: 1, CreatedBy: o.CreatedBy},
+	}, nil
+}
+
+// Write writes the rows of the chunks, in order, as one row group or more: each call begins a new one, so give as many rows as may
+// be in memory. A chunk may lack columns at the table's end; they are null in its rows. The chunks are read only and not kept.
+func (f *Writer) Write(chunks ...*column.Chunk) error {
 	for _, c := range chunks {
-		if err := c.Compatible(table); err != nil {
-			return Result{}, err
+		if err := c.Compatible(f.table); err != nil {
+			return err
 		}
 	}
-	groups := rowGroups(chunks, o.RowGroupRows, maxRowGroupBytes)
-	if len(groups) == 0 {
-		return Result{}, fmt.Errorf("a file needs at least one row")
-	}
-	if len(groups) > math.MaxInt16 {
-		return Result{}, fmt.Errorf("the rows make %d row groups, more than the format's %d; raise RowGroupRows", len(groups), math.MaxInt16)
-	}
-
-	e := &encoder{w: w, codec: codecs[o.Compression], dict: dictionary{seed: maphash.MakeSeed(), factor: rand.Uint64() | 1}}
-	total := totals{bounds: make([]bounds, len(t.leaves)), nulls: make([]int64, t.wholes)}
-	meta := format.FileMetaData{Version: 1, CreatedBy: o.CreatedBy}
-	if err := e.write([]byte(magic)); err != nil {
-		return Result{}, err
+	groups := rowGroups(chunks, f.options.RowGroupRows, maxRowGroupBytes)
+	if n := len(f.meta.RowGroups) + len(groups); n > math.MaxInt16 {
+		return fmt.Errorf("the rows make %d row groups, more than the format's %d; raise RowGroupRows", n, math.MaxInt16)
 	}
 	for _, g := range groups {
-		rg, err := e.rowGroup(t, g, &total)
-		if err != nil {
-			return Result{}, err
+		if f.encoder.offset == 0 {
+			if err := f.encoder.write([]byte(magic)); err != nil {
+				return err
+			}
 		}
-		rg.Ordinal = int16(len(meta.RowGroups))
-		meta.RowGroups = append(meta.RowGroups, rg)
-		meta.NumRows += rg.NumRows
+		rg, err := f.encoder.rowGroup(f.tree, g, &f.total)
+		if err != nil {
+			return err
+		}
+		rg.Ordinal = int16(len(f.meta.RowGroups))
+		f.meta.RowGroups = append(f.meta.RowGroups, rg)
+		f.meta.NumRows += rg.NumRows
 	}
-	if err := e.footer(t, &meta); err != nil {
+	f.total.own()
+	return nil
+}
+
+// Size is how many bytes have been written.
+func (f *Writer) Size() int64 { return f.encoder.offset }
+
+// Close writes the file's end. At least one row must be in it.
+func (f *Writer) Close() (Result, error) {
+	if len(f.meta.RowGroups) == 0 {
+		return Result{}, fmt.Errorf("a file needs at least one row")
+	}
+	if err := f.encoder.footer(f.tree, &f.meta); err != nil {
 		return Result{}, err
 	}
-	return Result{Rows: meta.NumRows, Bytes: e.offset, Stats: total.delta(t, meta.NumRows, o.IndexedColumns)}, nil
+	return Result{Rows: f.meta.NumRows, Bytes: f.encoder.offset, Stats: f.total.delta(f.tree, f.meta.NumRows, f.tree.indexed(f.options))}, nil
 }
 
 // encoder writes one file from front to back. Its buffers serve page after page.

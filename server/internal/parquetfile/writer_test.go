@@ -137,7 +137,7 @@ func parquetValue(l *leaf, v *column.Vector, i int) parquet.Value {
 	return parquet.FixedLenByteArrayValue(b)
 }
 
-func TestWrite_SchemaOfEveryType(t *testing.T) {
+func TestWrite_DT05_SchemaOfEveryType(t *testing.T) {
 	ddl := `CREATE TABLE t (a BOOLEAN NOT NULL, b TINYINT, c SMALLINT, d INT, e BIGINT, f FLOAT, g DOUBLE, h STRING, i BINARY,
 		j DATE, k TIMESTAMP, l TIMESTAMP_NTZ, m DECIMAL(9,2), n DECIMAL(18,0), o DECIMAL(19,4), p DECIMAL(38,38), q VARCHAR(3))`
 	ct, err := schema.ParseCreateTable(ddl)

@@ -26,7 +26,7 @@
 // # Paths
 //
 // Readers take the values from the log and never from the path. So a file is in column=value/… only where that is plain to every
-// file system and needs no encoding; otherwise it is at the table's root.
+// file system and needs no encoding; otherwise it is at the table's root, as all files of a table with column mapping are.
 //
 // # Concurrency
 //

@@ -121,7 +121,11 @@ func (h *hasher) add(sums []uint64, v *column.Vector) {
 		}
 	case column.Int128:
 		for i, x := range v.Dec[:n] {
-			sums[i] = h.mix(h.mix(sums[i], x.Lo), uint64(x.Hi))
+			y := x.Lo // so that zero is one number to mix, as in the other layouts
+			if x.Hi != 0 {
+				y = h.mix(h.mix(h.start, y), uint64(x.Hi))
+			}
+			sums[i] = h.mix(sums[i], y)
 		}
 	default:
 		for i := range sums {

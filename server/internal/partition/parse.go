@@ -18,14 +18,14 @@ func (s *Scheme) Parse(values map[string]*string) ([]any, error) {
 	for i, k := range s.keys {
 		text, ok := values[s.columns[i]]
 		if !ok {
-			return nil, fmt.Errorf("the file has no value of the partition column %s", s.columns[i])
+			return nil, fmt.Errorf("the file has no value of the partition column %s", s.table.Fields[k].Name)
 		}
 		if text == nil || *text == "" {
 			continue
 		}
 		v, err := parse(&s.table.Fields[k].Type, *text)
 		if err != nil {
-			return nil, fmt.Errorf("partition column %s: %.100q is no %s", s.columns[i], *text, s.table.Fields[k].Type)
+			return nil, fmt.Errorf("partition column %s: %.100q is no %s", s.table.Fields[k].Name, *text, s.table.Fields[k].Type)
 		}
 		out[i] = v
 	}

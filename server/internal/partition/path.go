@@ -11,10 +11,16 @@ const (
 // hiveNull is the directory of nulls where others write one. A text of that name would be taken for it.
 const hiveNull = "__HIVE_DEFAULT_PARTITION__"
 
+// Dir is the directory of a partition's files, with a slash at its end, or empty. It is told by the partition values of an add action.
+func (s *Scheme) Dir(values map[string]*string) string { return s.dir(values) }
+
 // dir is the directory of a partition: column=value/ for each column, or none at all unless all names and values are letters,
 // digits, dots, underscores and hyphens of ASCII. A column whose name begins with a dot or an underscore gives none, since such
 // directories are hidden from many readers, nor does a value that ends with a dot, which Windows drops.
 func (s *Scheme) dir(values map[string]*string) string {
+	if s.flat {
+		return ""
+	}
 	var b strings.Builder
 	for _, name := range s.columns {
 		v := values[name]

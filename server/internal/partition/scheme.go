@@ -8,28 +8,47 @@ import (
 // Scheme is how a table is partitioned; by no column, when it is not.
 type Scheme struct {
 	table   *schema.Struct
-	columns []string // those it is partitioned by, in the order of metaData
+	columns []string // those it is partitioned by, in the order of metaData, as add actions call them
 	keys    []int    // their places in the table
 	kept    []int    // the places of the others, which the files have
 	files   schema.Struct
+	shown   schema.Struct // the same columns, as the table calls them
+	flat    bool          // no file is in a directory
 }
 
 // New is the scheme of a table that is partitioned by some columns. It fails when it cannot be so.
 func New(table *schema.Struct, columns []string) (*Scheme, error) {
+	return newScheme(table, table, columns)
+}
+
+// NewMapped is the scheme of a table whose columns have other names in files and in the partition values of add actions, and perhaps
+// other metadata: stored has them in the places of the table's. No file is in a directory: readers of such tables never look at
+// paths, and the names would tell nobody anything.
+func NewMapped(table, stored *schema.Struct, columns []string) (*Scheme, error) {
+	s, err := newScheme(table, stored, columns)
+	if err == nil {
+		s.flat = true
+	}
+	return s, err
+}
+
+func newScheme(table, stored *schema.Struct, columns []string) (*Scheme, error) {
 	if err := table.ValidatePartitionBy(columns); err != nil {
 		return nil, err
 	}
-	s := &Scheme{table: table, columns: columns}
+	s := &Scheme{table: table}
 	isKey := make([]bool, len(table.Fields))
 	for _, name := range columns {
 		i := table.Index(name)
+		s.columns = append(s.columns, stored.Fields[i].Name)
 		s.keys = append(s.keys, i)
 		isKey[i] = true
 	}
-	for i, f := range table.Fields {
+	for i := range table.Fields {
 		if !isKey[i] {
 			s.kept = append(s.kept, i)
-			s.files.Fields = append(s.files.Fields, f)
+			s.files.Fields = append(s.files.Fields, stored.Fields[i])
+			s.shown.Fields = append(s.shown.Fields, table.Fields[i])
 		}
 	}
 	return s, nil
@@ -38,8 +57,14 @@ func New(table *schema.Struct, columns []string) (*Scheme, error) {
 // Partitioned reports whether there are partition columns.
 func (s *Scheme) Partitioned() bool { return len(s.keys) > 0 }
 
-// Files are the columns that the data files have: the table's without the partition columns.
+// Files are the columns that the data files have, as they have them: the table's without the partition columns.
 func (s *Scheme) Files() *schema.Struct { return &s.files }
+
+// Shown are the columns of Files, in their places, as the table calls them.
+func (s *Scheme) Shown() *schema.Struct { return &s.shown }
+
+// Columns are the names that the partition values of an add action have, in the order of metaData.
+func (s *Scheme) Columns() []string { return s.columns }
 
 // Check tells why a row cannot be in the table, which its columns alone do not tell: the column, and the reason without it.
 // Both are empty when it can be. It is for rows that are not durable yet; Split takes all.

@@ -185,7 +185,7 @@ func (p *Split) Next(limit int) (f File, ok bool) {
 		if copied >= limit {
 			break
 		}
-		if into == nil {
+		if into == nil || p.late(into, c) {
 			into = p.copy(used)
 			used++
 			f.Chunks = append(f.Chunks, into)
@@ -209,6 +209,21 @@ func (p *Split) Next(limit int) (f File, ok bool) {
 	}
 	f.Values, f.Dir = p.scheme.values(p.chunks[g.chunk], int(g.row))
 	return f, true
+}
+
+// maxLate is how many bytes the copies of a chunk's rows may take in columns for the rows before them: those of a column of nulls come
+// with its first value.
+const maxLate = 16 << 20
+
+// late reports whether the rows of c are better copied elsewhere than behind those of into.
+func (p *Split) late(into, c *column.Chunk) bool {
+	weight := 0
+	for j, i := range p.scheme.kept {
+		if i < len(c.Cols) {
+			weight += into.Cols[j].WeightWith(&c.Cols[i])
+		}
+	}
+	return weight > into.Bytes()+c.Bytes()+maxLate
 }
 
 // blockRows is how many rows are copied between two looks at the size of the copies.

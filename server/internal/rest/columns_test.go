@@ -69,7 +69,7 @@ func TestUnity_TablesThatCannotBe(t *testing.T) {
 	good := newTable("main.default", "t", idColumn)
 	with := func(field, value string) string { return strings.Replace(good, "{", `{"`+field+`":`+value+",", 1) }
 	for body, words := range map[string]string{
-		strings.Replace(good, "MANAGED", "EXTERNAL", 1):                                  "EXTERNAL tables are not supported",
+		strings.Replace(good, "MANAGED", "EXTERNAL", 1):                                  "storage_location is missing",
 		strings.Replace(good, "MANAGED", "VIEW", 1):                                      "VIEW",
 		strings.Replace(good, `"table_type":"MANAGED",`, "", 1):                          "table_type is missing",
 		strings.Replace(good, `"catalog_name":"main",`, "", 1):                           "catalog_name is missing",

@@ -32,7 +32,8 @@ type api struct {
 	catalog *catalog.Catalog
 	tokens  *token.Authority
 	engine  *catalog.Engine
-	dir     string
+	dir     string // of the lake
+	root    string // below which there may be external tables
 	agent   string // User-Agent
 	log     strings.Builder
 }
@@ -56,6 +57,16 @@ func newAPI(t *testing.T) *api {
 		t.Fatal(err)
 	}
 	tables := table.NewTables(store, "test", time.Now)
+	top, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.root = filepath.Join(top, "other people's")
+	roots, err := lake.NewRoots(a.dir, a.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables.AllowExternal(roots)
 	a.engine = catalog.NewEngine(a.catalog, tables)
 	a.handler = rest.Handler(rest.Config{
 		Catalog: a.catalog, Tokens: a.tokens, Lake: tables, AdminToken: adminToken,

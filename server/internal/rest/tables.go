@@ -29,16 +29,11 @@ type tableInfo struct {
 	MetastoreID      string            `json:"metastore_id"`
 }
 
-const (
-	managed  = "MANAGED"
-	external = "EXTERNAL"
-)
-
 // info has no columns when cols is nil.
 func (s *server) info(t catalog.Table, cols *schema.Struct, partitionBy []string) tableInfo {
 	return tableInfo{
 		Name: t.Name.Table, CatalogName: t.Name.Catalog, SchemaName: t.Name.Schema, FullName: t.Name.String(),
-		TableType: managed, DataSourceFormat: "DELTA", StorageLocation: fileURL(s.Lake.URL(t)), Comment: t.Comment,
+		TableType: t.Type(), DataSourceFormat: "DELTA", StorageLocation: fileURL(s.Lake.URL(t)), Comment: t.Comment,
 		Properties: notNil(t.Properties), Owner: t.Owner, CreatedAt: t.Created.UnixMilli(), UpdatedAt: t.Updated.UnixMilli(),
 		TableID: t.ID.String(), MetastoreID: s.Catalog.ID().String(), Columns: columnInfos(cols, partitionBy),
 	}
@@ -151,7 +146,7 @@ func (s *server) tableSummaries(r *request) (any, error) {
 	}
 	infos := make([]summary, len(page))
 	for i, t := range page {
-		infos[i] = summary{t.Name.String(), managed}
+		infos[i] = summary{t.Name.String(), t.Type()}
 	}
 	return listed("tables", infos, next), err
 }
@@ -205,15 +200,16 @@ func (b *newTable) check() error {
 			return invalidf("%s is missing.", f.name)
 		}
 	}
+	isExternal := strings.EqualFold(b.TableType, catalog.External)
 	switch {
-	case strings.EqualFold(b.TableType, external):
-		return invalidf("EXTERNAL tables are not supported: the server keeps all tables in its own lake. Set table_type to MANAGED and leave storage_location out.")
-	case !strings.EqualFold(b.TableType, managed) || b.ViewDefinition != "":
-		return invalidf("The table type %s is not supported: only MANAGED tables are.", clip(b.TableType))
+	case !isExternal && !strings.EqualFold(b.TableType, catalog.Managed) || b.ViewDefinition != "":
+		return invalidf("The table type %s is not supported: MANAGED and EXTERNAL tables are.", clip(b.TableType))
+	case isExternal && b.StorageLocation == "":
+		return invalidf("storage_location is missing: an EXTERNAL table is at a place of its own.")
 	case b.DataSourceFormat != "" && !strings.EqualFold(b.DataSourceFormat, "DELTA"):
 		return invalidf("The format %s is not supported: tables are DELTA.", clip(b.DataSourceFormat))
-	case b.StorageLocation != "":
-		return invalidf("storage_location cannot be chosen: the server keeps all tables in its own lake. Leave it out.")
+	case !isExternal && b.StorageLocation != "":
+		return invalidf("storage_location cannot be chosen for a MANAGED table: the server keeps it in its own lake. Leave it out, or set table_type to EXTERNAL.")
 	}
 	return nil
 }
@@ -233,13 +229,19 @@ func (s *server) createTable(r *request) (any, error) {
 	if err := s.mayCreate(r, catalog.CreateTable, n.Parent()); err != nil {
 		return nil, err
 	}
-	r.about = n
-	ct := schema.CreateTable{Name: []string{n.Catalog, n.Schema, n.Table}, Comment: b.Comment, Properties: maps.Clone(b.Properties)}
-	if ct.Columns.Fields, ct.PartitionBy, err = fields(b.Columns); err != nil {
-		return nil, err
+	// A place on the disk is nobody's grant: whoever may choose one could make any table there his own.
+	if b.StorageLocation != "" && !r.who.Admin() {
+		return nil, denied("Only the administrator can register tables at a storage_location; a grant on the table lets others use it.")
 	}
-	if err := ct.Columns.Validate(); err != nil {
-		return nil, invalidf("%s", err)
+	r.about = n
+	ct := schema.CreateTable{Name: []string{n.Catalog, n.Schema, n.Table}, Location: b.StorageLocation, Comment: b.Comment, Properties: maps.Clone(b.Properties)}
+	if len(b.Columns) > 0 || ct.Location == "" { // else they are those of the table that is there
+		if ct.Columns.Fields, ct.PartitionBy, err = fields(b.Columns); err != nil {
+			return nil, err
+		}
+		if err := ct.Columns.Validate(); err != nil {
+			return nil, invalidf("%s", err)
+		}
 	}
 	t, err := s.engine.CreateTable(r.Context(), &ct, r.who.Owner())
 	if err != nil {

@@ -44,12 +44,15 @@ func alteration(s *delta.Snapshot, a *schema.AlterTable) (*delta.Change, error) 
 		if after, err = a.Columns(before); err != nil {
 			return nil, fmt.Errorf("%w: %w", catalog.ErrInvalid, err)
 		}
+		if added := after.Fields[len(before.Fields):]; len(added) > 0 && m.Mapping() != delta.Unmapped {
+			setLastID(m, mapColumns(added, lastColumnID(m, before), false))
+		}
 		text, marshalErr := json.Marshal(after)
 		if marshalErr != nil {
 			return nil, marshalErr
 		}
 		m.SchemaString = string(text)
-		if p := protocolOf(s.Protocol, after); !equal(p, s.Protocol) {
+		if p := protocolOf(s.Protocol, m, after); !equal(p, s.Protocol) {
 			ch.Protocol = &p
 		}
 		if a.Column != "" {
@@ -75,7 +78,12 @@ func alteration(s *delta.Snapshot, a *schema.AlterTable) (*delta.Change, error) 
 			m.Configuration = map[string]string{}
 		}
 		maps.Copy(m.Configuration, a.Set)
-		err = say("properties", a.Set)
+		if err = changeMapping(ch, s, before); err == nil {
+			err = checkStats(m)
+		}
+		if err == nil {
+			err = say("properties", a.Set)
+		}
 	default:
 		m.Configuration, ch.Operation = maps.Clone(m.Configuration), "UNSET TBLPROPERTIES"
 		for _, key := range a.Unset {
@@ -83,6 +91,9 @@ func alteration(s *delta.Snapshot, a *schema.AlterTable) (*delta.Change, error) 
 				return nil, fmt.Errorf("%w: property %s is not set; IF EXISTS passes over it", catalog.ErrInvalid, key)
 			}
 			delete(m.Configuration, key)
+		}
+		if m.Mapping() != s.Metadata.Mapping() {
+			return nil, fmt.Errorf("%w: property %s says how the table's files are read and cannot be unset", catalog.ErrInvalid, delta.MappingMode)
 		}
 		if err = say("properties", a.Unset); err == nil {
 			err = say("ifExists", a.IfExists)
@@ -97,8 +108,11 @@ func alteration(s *delta.Snapshot, a *schema.AlterTable) (*delta.Change, error) 
 	return ch, nil
 }
 
-// protocolOf is a protocol with all that the columns need.
-func protocolOf(p delta.Protocol, s *schema.Struct) delta.Protocol {
+// protocolOf is a protocol with all that the columns and their mapping need.
+func protocolOf(p delta.Protocol, m *delta.Metadata, s *schema.Struct) delta.Protocol {
+	if m.Mapping() != delta.Unmapped {
+		p = p.WithMapping()
+	}
 	for _, f := range []struct {
 		kind    schema.Kind
 		feature string

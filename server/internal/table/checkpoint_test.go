@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"runtime"
 	"slices"
 	"strings"
@@ -217,4 +218,48 @@ func TestCheckpoint_AfterSoLong(t *testing.T) {
 		t.Errorf("checkpoints of versions %v, want one", got)
 	}
 	h.want(tName, 8)
+}
+
+// blindLake cannot list a log while it fails.
+type blindLake struct {
+	lake.Store
+	failing *atomic.Bool
+}
+
+func (s blindLake) Sub(prefix string) lake.Store { return blindLake{s.Store.Sub(prefix), s.failing} }
+
+func (s blindLake) List(ctx context.Context, prefix, after string) iter.Seq2[lake.Info, error] {
+	if s.failing.Load() && strings.HasSuffix(prefix, logDir) {
+		return func(yield func(lake.Info, error) bool) { yield(lake.Info{}, errors.New("no answer")) }
+	}
+	return s.Store.List(ctx, prefix, after)
+}
+
+// A clean-up that fails comes again with the next checkpoint; it does not bring that about.
+func TestCheckpoint_WhenTheCleanUpFails(t *testing.T) {
+	h := newHouse(t)
+	var now atomic.Int64
+	var failing atomic.Bool
+	begun := make(chan struct{}, 10)
+	h.store = checkpointGate{blindLake{h.lake, &failing}, func(context.Context, string) error { begun <- struct{}{}; return nil }}
+	l := h.start(Options{CommitInterval: time.Hour, CheckpointInterval: 10 * time.Minute, Now: clockOf(&now)})
+	l.sql("CREATE TABLE main.default.t (id BIGINT)")
+	table := l.open(tName)
+	failing.Store(true)
+	l.commits(table, 0, 2)
+	now.Add(int64(10 * time.Minute))
+	l.commits(table, 2, 1)
+	<-begun
+	table.unoccupied()
+	for i := range int64(3) {
+		now.Add(int64(2 * time.Minute))
+		l.commits(table, 3+i, 1)
+		table.unoccupied()
+	}
+	l.stop()
+	if got := h.checkpoints(); len(got) != 1 {
+		t.Errorf("checkpoints of versions %v, want one", got)
+	}
+	failing.Store(false)
+	h.want(tName, 6)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -24,8 +25,11 @@ func (t *Table) run() {
 		if !ok {
 			return
 		}
-		if failures > 0 {
+		switch {
+		case failures > 0:
 			wait = backoff(failures)
+		case wait == forever: // an idle table's log is looked after, too
+			wait = t.tendLog()
 		}
 		if wait > 0 && !t.sleep(wait, failures > 0) {
 			return
@@ -37,6 +41,7 @@ func (t *Table) run() {
 		case err == nil:
 			failures = 0
 			t.keepLog()
+			t.compactLater()
 		case t.ctx.Err() != nil:
 			return
 		case permanent(err):
@@ -62,7 +67,8 @@ func (t *Table) due() (time.Duration, bool) {
 	case t.closing, t.hurried(), len(t.flushes) > 0, t.pending.bytes >= t.set.opts.CommitBytes:
 		return 0, true
 	}
-	return max(0, t.set.opts.CommitInterval-t.set.now().Sub(t.pending.since)), true
+	now := t.set.now()
+	return t.cadence.wait(t.pending.batch(now), now.Sub(t.rested)), true
 }
 
 const forever = 1<<63 - 1
@@ -96,6 +102,7 @@ var errAhead = errors.New("the table has more of the log than the log itself: th
 func permanent(err error) bool {
 	for _, e := range []error{
 		delta.ErrSchemaChanged, delta.ErrUnsupported, delta.ErrNoTable, delta.ErrFenced, errAhead, delta.ErrOutdated, delta.ErrCorrupt,
+		parquetfile.ErrNull,
 	} {
 		if errors.Is(err, e) {
 			return true
@@ -107,6 +114,7 @@ func permanent(err error) bool {
 // commit writes the files of what is pending, one for each partition, and commits them. What was taken stays in t.writing until it
 // is in the table, and the positions of its producers are in the ledger.
 func (t *Table) commit(ctx context.Context) error {
+	start := t.set.now()
 	t.mu.Lock()
 	if t.writing == nil {
 		if t.pending.empty() {
@@ -114,6 +122,7 @@ func (t *Table) commit(ctx context.Context) error {
 			return nil
 		}
 		p := t.pending
+		p.taken = p.batch(start)
 		t.pending = pending{}
 		t.writing = &p
 	}
@@ -128,6 +137,8 @@ func (t *Table) commit(ctx context.Context) error {
 	t.lastTry = err
 	if err == nil {
 		t.writing = nil
+		t.rested = t.set.now()
+		t.cadence.committed(p.taken, t.rested.Sub(start))
 	}
 	t.mu.Unlock()
 	if err != nil {
@@ -149,7 +160,12 @@ func (t *Table) put(ctx context.Context, p *pending) error {
 	}
 	start := t.set.now()
 	// The same files for all tries: a failed commit leaves nothing behind, and a failed file does not undo those before it.
-	if err := t.writeFiles(ctx, p); err != nil {
+	err := t.writeFiles(ctx, p)
+	if err == nil && p.tried {
+		err = t.writeAgain(ctx, p)
+	}
+	p.tried = true
+	if err != nil {
 		return fmt.Errorf("%d rows: %w", p.rows, err)
 	}
 	size := int64(0)
@@ -181,6 +197,43 @@ func (t *Table) put(ctx context.Context, p *pending) error {
 	return nil
 }
 
+// writeAgain writes new files when one of an earlier try is gone. In an external table others delete what no commit names, once it
+// is older than their retention, and a commit may fail for longer. The commit that then comes through would name a file that is
+// not there, and the log would forget the rows.
+func (t *Table) writeAgain(ctx context.Context, p *pending) error {
+	if p.undecided { // an earlier commit may have come through, and others have done with the files what they like
+		if err := t.delta.Refresh(ctx); err != nil {
+			return err
+		}
+		if txn, ok := t.delta.Snapshot().Txns[t.set.appID]; ok && txn.Version >= int64(p.lastSeq) {
+			return nil
+		}
+	}
+	whole := true
+	for i := 0; i < len(p.files) && whole; i++ {
+		f, err := t.store.Open(ctx, p.files[i].Path)
+		switch {
+		case err == nil:
+			whole = f.Size() == p.files[i].Size
+			err = f.Close()
+		case errors.Is(err, fs.ErrNotExist):
+			t.log.Warn("a data file that waited for its commit was deleted by others; its rows are written again", "file", p.files[i].Path)
+			whole, err = false, nil
+		}
+		if err != nil {
+			return fmt.Errorf("look for data file %s: %w", p.files[i].Path, err)
+		}
+	}
+	if whole {
+		return nil
+	}
+	for i := range p.files {
+		t.orphaned(p.files[i].Path)
+	}
+	p.split, p.files = nil, nil
+	return t.writeFiles(ctx, p)
+}
+
 // arrived is told that the rows are in the table: they leave memory.
 func (t *Table) arrived(p *pending) {
 	chunks, memory := p.chunks, p.memory
@@ -196,9 +249,10 @@ func (t *Table) arrived(p *pending) {
 	t.release(memory)
 }
 
-// save brings the positions into the ledger. The log keeps the entries until then.
+// save brings the positions into the ledger, and how far the table has come if that may be forgotten there: see recallTxn. The log
+// keeps the entries until then.
 func (t *Table) save(p *pending) error {
-	if len(p.positions) == 0 {
+	if len(p.positions) == 0 && !t.delta.Snapshot().ForgetsTxns() {
 		return nil
 	}
 	if err := t.set.ledger.Save(t.info.ID, ledger.Mark{Log: t.set.wal.ID(), Seq: p.lastSeq}, p.positions); err != nil {
@@ -222,7 +276,8 @@ const atOnce = 8
 // writeFiles writes the data files that are not written yet.
 func (t *Table) writeFiles(ctx context.Context, p *pending) error {
 	if p.split == nil {
-		p.shape = t.shape.Load()
+		_ = t.adopt() // what does not fit the commit will find
+		p.shape, p.parquet = t.shape.Load(), withIndexed(t.set.opts.Parquet, t.delta.Snapshot().Indexed())
 		p.split = p.shape.scheme.Split(p.chunks)
 		t.warnOfMany(p.split.Partitions(), p.rows)
 	}
@@ -283,7 +338,7 @@ func (t *Table) writeSome(ctx context.Context, p *pending) error {
 			return fmt.Errorf("create data file: %w", err)
 		}
 		files = append(files, file{Writer: w, at: i})
-		res, err := parquetfile.Write(w, p.shape.scheme.Files(), f.Chunks, t.set.opts.Parquet)
+		res, err := parquetfile.Write(w, p.shape.scheme.Files(), f.Chunks, p.parquet)
 		if err != nil {
 			return fmt.Errorf("write data file %s: %w", name, err)
 		}

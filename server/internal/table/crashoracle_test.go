@@ -1,10 +1,13 @@
 package table
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -148,6 +151,7 @@ type verdict struct {
 	files    int
 	orphans  int // data files of living tables that no commit names
 	litter   int // objects of tables that are not in the catalog
+	rewrites int // commits that are compactions
 }
 
 // judge compares the tables with what the producers know.
@@ -288,7 +292,10 @@ func (o *oracle) read(l lake.Store, info catalog.Table, v *verdict, report func(
 	}
 	v.commits += int(d.Snapshot().Version)
 	v.files += d.Snapshot().NumFiles()
-	store := tables.store(info)
+	store, err := tables.store(info)
+	if err != nil {
+		return err
+	}
 	problems, err := delta.Lint(ctx, store, delta.LintOptions{Files: true})
 	if err != nil {
 		return err
@@ -300,13 +307,20 @@ func (o *oracle) read(l lake.Store, info catalog.Table, v *verdict, report func(
 	if err != nil {
 		return err
 	}
-	live := map[string]bool{}
+	named, err := versions(store, v)
+	if err != nil {
+		return err
+	}
+	var files []delta.Add
 	for f := range d.Snapshot().Files() {
+		files = append(files, f)
+	}
+	byInsertion(files) // a file that took the place of others stands behind younger ones in the table
+	for _, f := range files {
 		name, err := url.PathUnescape(f.Path)
 		if err != nil {
 			return err
 		}
-		live[name] = true
 		part := ""
 		if value := f.PartitionValues["part"]; value != nil {
 			part = *value
@@ -324,12 +338,50 @@ func (o *oracle) read(l lake.Store, info catalog.Table, v *verdict, report func(
 		if err != nil {
 			return err
 		}
-		if !live[f.Path] && !strings.HasPrefix(f.Path, "_delta_log/") {
+		if !named[f.Path] && !strings.HasPrefix(f.Path, "_delta_log/") {
 			v.orphans++
 			report("file %s of %s is in no commit", f.Path, info.Name.Table)
 		}
+		delete(named, f.Path)
+	}
+	for name := range named {
+		report("file %s of %s is gone, and a version names it", name, info.Name.Table)
 	}
 	return nil
+}
+
+// versions gives the files that the versions of a table name, and counts the compactions.
+func versions(store lake.Store, v *verdict) (named map[string]bool, err error) {
+	ctx := context.Background()
+	named = map[string]bool{}
+	for f, err := range store.List(ctx, "_delta_log/", "") {
+		if err != nil {
+			return nil, err
+		}
+		if path.Ext(f.Path) != ".json" {
+			continue
+		}
+		data, err := store.Get(ctx, f.Path)
+		if err != nil {
+			return nil, err
+		}
+		for line := range bytes.Lines(data) {
+			var a struct {
+				Add        *delta.Add
+				CommitInfo *delta.CommitInfo
+			}
+			if err := json.Unmarshal(line, &a); err != nil {
+				return nil, err
+			}
+			if a.Add != nil {
+				named[a.Add.Path] = true // names of ours have nothing that is encoded
+			}
+			if a.CommitInfo != nil && a.CommitInfo.Operation == "OPTIMIZE" {
+				v.rewrites++
+			}
+		}
+	}
+	return named, nil
 }
 
 func readFile(store lake.Store, name string, sch *schema.Struct, report func(string, ...any), row func(id int64)) error {

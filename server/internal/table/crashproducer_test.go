@@ -80,6 +80,14 @@ func (b *book) SetOrphans(id [16]byte, names []string) error {
 	return b.change("orphans", id, func(t *ledger.Table) { t.Orphans = slices.Clone(names) })
 }
 
+func (b *book) SetRewrites(id [16]byte, names []string) error {
+	return b.change("rewrites", id, func(t *ledger.Table) { t.Rewrites = slices.Clone(names) })
+}
+
+func (b *book) SetColumns(id [16]byte, descriptions []string) error {
+	return b.change("columns", id, func(t *ledger.Table) { t.Columns = slices.Clone(descriptions) })
+}
+
 func (b *book) Forget(id [16]byte) error {
 	b.mu.Lock()
 	_, known := b.tables[id]

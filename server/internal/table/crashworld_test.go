@@ -41,6 +41,7 @@ type plan struct {
 	at    int    // the operation of this life that it comes to, from 1
 	label string // when not empty, at counts the operations with this label alone
 	more  int    // after a failure, so many of the lake's next operations fail too, before or after they happened
+	tidy  bool   // the life commits to every table, and waits until nothing is left to do in the background
 }
 
 // turn is a goroutine that waits to do something.

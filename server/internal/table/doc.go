@@ -2,7 +2,7 @@
 // Parquet files, one for each partition, and commits these to the Delta table; it never looks at a record.
 //
 //	Append ──> wal (fsync) ──> durable callback ──> ack
-//	                 └──> pending ──(1 s or 128 MiB)──> parquetfile ──> lake ──> delta commit ──> wal.Trim
+//	                 └──> pending ──(1 to 10 s, or 128 MiB)──> parquetfile ──> lake ──> delta commit ──> wal.Trim
 //
 // A [Set] holds the tables of a server. On start [Set.Recover] replays the log: what a table's transaction identifier says is
 // committed is skipped, the rest becomes pending again.

@@ -22,7 +22,8 @@ import (
 //
 // The signature is FNV-1a, 64 bits, over name, 0, type text, 0 of each column that the chunk has. Replay compares it with the
 // table's columns: when somebody else has replaced the schema by one of the same layouts, rows would otherwise land in the
-// wrong columns in silence. Columns that were added at the end do not matter.
+// wrong columns in silence. Columns that were added at the end do not matter. Names are those in files, which a column keeps when it
+// is renamed.
 const (
 	signatureSize = 8
 	markFollows   = 2
@@ -100,17 +101,18 @@ func parseEntry(b []byte) (e logged, err error) {
 	return e, nil
 }
 
-// chunk reads the rows as those of the table; columns that were added since get nulls.
+// chunk reads the rows as those of the table, whose columns are as files have them; those that were added since get nulls. The error
+// is errOtherColumns when they are rows of other columns.
 func (e *logged) chunk(table *schema.Struct) (*column.Chunk, error) {
 	c, err := column.Decode(e.rows)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.Compatible(table); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errOtherColumns, err)
 	}
 	if e.signature != signature(table.Fields[:len(c.Cols)]) {
-		return nil, fmt.Errorf("names or types of the table's columns are not those that the rows were written for")
+		return nil, errOtherColumns
 	}
 	c.Widen(table)
 	return c, nil

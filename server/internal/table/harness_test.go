@@ -28,6 +28,9 @@ type house struct {
 	wrap  func(wal.Log) wal.Log // nil, or what the server sees of the log
 	book  func(Ledger) Ledger   // nil, or what it sees of the ledger
 	lake  lake.Store            // the truth
+
+	roots  *lake.Roots                 // of external tables
+	around func(lake.Store) lake.Store // nil, or what the server sees of them
 }
 
 func newHouse(t *testing.T) *house {
@@ -59,6 +62,8 @@ func (h *house) start(o Options) *life {
 		h.t.Fatal(err)
 	}
 	tables := NewTables(h.store, "test", time.Now)
+	tables.AllowExternal(h.roots)
+	tables.around = h.around
 	if l.ledger, err = ledger.Open(h.dir + "/ledger.db"); err != nil {
 		h.t.Fatal(err)
 	}
@@ -72,6 +77,7 @@ func (h *house) start(o Options) *life {
 	}
 	l.set = NewSet(log, book, l.cat, tables, o)
 	tables.OnDrop(l.set.Drop)
+	tables.OnRetire(l.set.Retire)
 	l.eng = catalog.NewEngine(l.cat, tables)
 	if err := l.set.Recover(h.t.Context()); err != nil {
 		h.t.Fatal(err)

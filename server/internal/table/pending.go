@@ -6,6 +6,7 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/column"
 	"github.com/zerobus-go/zerobus/server/internal/delta"
 	"github.com/zerobus-go/zerobus/server/internal/ledger"
+	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
 	"github.com/zerobus-go/zerobus/server/internal/partition"
 )
 
@@ -13,9 +14,9 @@ import (
 // million small objects cost more than one copy; large chunks are linked.
 const mergeBelow = 256 << 10
 
-// mergeCells bounds rows times columns of what is copied together: a column of nulls takes no memory until its first value
-// comes, and then that of all rows before it.
-const mergeCells = 1 << 20
+// mergeWeight bounds what is copied together, in bytes: a column of nulls takes none until its first value comes, and then those of
+// all rows and elements before it.
+const mergeWeight = 1 << 20
 
 // pending is durable rows that are not in the table yet, in order of their sequence. Pure: the table's lock guards it.
 type pending struct {
@@ -28,14 +29,17 @@ type pending struct {
 
 	positions map[string]ledger.Position // of the producers of these rows, as far as they are here
 
-	// Of what the committer has taken: the rows by partition, the data files that are written, those that are being written, and the
-	// names of files that were used; whether a commit was tried whose outcome is not known; and that it is in the table, while the ledger waits for the
+	// Of what the committer has taken: how much that was, the rows by partition, the data files that are written, those that are
+	// being written, and the names of files that were used; whether a commit was tried whose outcome is not known; and that it is in the table, while the ledger waits for the
 	// positions.
+	taken     batch
 	shape     *Shape // as which they are written
+	parquet   parquetfile.Options
 	split     *partition.Split
 	files     []delta.Add
 	some      []delta.Add
 	names     fileNames
+	tried     bool // to be written and committed, without success
 	undecided bool
 	inTable   bool
 }
@@ -52,7 +56,7 @@ func (p *pending) add(c *column.Chunk, seq uint64, memory int64, now time.Time) 
 	p.memory += memory
 	if size < mergeBelow && len(p.chunks) > 0 {
 		if tail := p.chunks[len(p.chunks)-1]; len(tail.Cols) == len(c.Cols) && tail.Bytes() < mergeBelow &&
-			(tail.Rows+c.Rows)*len(c.Cols) <= mergeCells {
+			tail.WeightWith(c) <= mergeWeight {
 			tail.AppendChunk(c)
 			return true
 		}
@@ -70,3 +74,6 @@ func (p *pending) moved(producer string, at ledger.Position) {
 }
 
 func (p *pending) empty() bool { return p.lastSeq == 0 }
+
+// batch is how much is pending at a time.
+func (p *pending) batch(now time.Time) batch { return batch{p.rows, p.bytes, now.Sub(p.since)} }

@@ -36,6 +36,8 @@ type Ledger interface {
 	Save(table [16]byte, upTo ledger.Mark, changed map[string]ledger.Position) error
 	Remove(table [16]byte, producers ...string) error
 	SetOrphans(table [16]byte, names []string) error
+	SetRewrites(table [16]byte, names []string) error
+	SetColumns(table [16]byte, descriptions []string) error
 	Forget(table [16]byte) error
 	Tables() ([][16]byte, error)
 }

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/zerobus-go/zerobus/server/internal/catalog"
 	"github.com/zerobus-go/zerobus/server/internal/delta"
+	"github.com/zerobus-go/zerobus/server/internal/lake"
 	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
 	"github.com/zerobus-go/zerobus/server/internal/wal"
 	"golang.org/x/sync/semaphore"
@@ -19,14 +21,18 @@ import (
 // Options are the settings of a [Set]. Zero values mean the defaults.
 type Options struct {
 	CommitInterval time.Duration // from the first durable row to its commit; default 1 s
-	CommitBytes    int           // bytes of values that are committed without waiting; default 128 MiB
-	CommitTimeout  time.Duration // of one try to commit; default 1 min
+	// CommitIntervalMax is up to which that grows for a table that gets few rows; see cadence. The default is 10 s, or a CommitInterval
+	// that is given: then it does not grow.
+	CommitIntervalMax time.Duration
+	CommitBytes       int           // bytes of values that are committed without waiting; default 128 MiB
+	CommitTimeout     time.Duration // of one try to commit; default 1 min
 	// A checkpoint of a table is due after so many commits, or after the interval when there was one; defaults 100 and 5 min. The
 	// table's delta.checkpointInterval comes before the number.
 	CheckpointCommits  int64
 	CheckpointInterval time.Duration
 	// ProducerRetention is how long a producer is remembered for which nothing is written; default 7 days.
 	ProducerRetention time.Duration
+	Compaction        Compaction
 
 	MemoryBytes int64 // budget for rows that are not in a table yet, over all tables; default 1 GiB
 	Parquet     parquetfile.Options
@@ -35,10 +41,18 @@ type Options struct {
 	Now         func() time.Time
 }
 
+// Defaults of [Options.CommitInterval] and [Options.CommitIntervalMax].
+const (
+	DefaultInterval    = time.Second
+	DefaultIntervalMax = 10 * time.Second
+)
+
 func (o Options) withDefaults() Options {
 	if o.CommitInterval <= 0 {
-		o.CommitInterval = time.Second
+		o.CommitInterval = DefaultInterval
+		o.CommitIntervalMax = cmp.Or(o.CommitIntervalMax, DefaultIntervalMax)
 	}
+	o.CommitIntervalMax = max(o.CommitIntervalMax, o.CommitInterval)
 	if o.CommitBytes <= 0 {
 		o.CommitBytes = 128 << 20
 	}
@@ -57,6 +71,7 @@ func (o Options) withDefaults() Options {
 	if o.MemoryBytes <= 0 {
 		o.MemoryBytes = 1 << 30
 	}
+	o.Compaction = o.Compaction.withDefaults()
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -82,7 +97,8 @@ type Set struct {
 	memory      *semaphore.Weighted
 	short       atomic.Int64 // calls that wait for memory
 	counters    counters
-	tableMemory int64 // what one table may take of it: half, so that one that cannot commit does not stop the others
+	compacting  chan struct{} // holds a token while a compaction in the background rewrites files
+	tableMemory int64         // what one table may take of it: half, so that one that cannot commit does not stop the others
 
 	mu     sync.Mutex // guards the following
 	open   map[[16]byte]*entry
@@ -105,6 +121,7 @@ func NewSet(log wal.Log, l Ledger, c *catalog.Catalog, tables *Tables, o Options
 		memory:      semaphore.NewWeighted(o.MemoryBytes),
 		tableMemory: max(1, o.MemoryBytes/2),
 		open:        map[[16]byte]*entry{},
+		compacting:  make(chan struct{}, 1),
 	}
 }
 
@@ -119,10 +136,20 @@ func (s *Set) Open(ctx context.Context, name catalog.Name) (*Table, error) {
 		return nil, err
 	}
 	t, err := s.openInfo(ctx, info)
-	if err == nil {
-		t.look(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return t, err
+	if err := t.look(ctx); err != nil {
+		return nil, err
+	}
+	if err := t.Err(); err != nil {
+		return t, err
+	}
+	// Another engine may have given the table a feature since.
+	if err := delta.CheckWritable(t.delta.Snapshot()); err != nil {
+		return nil, fmt.Errorf("table %s: %w", info.Name, err)
+	}
+	return t, nil
 }
 
 func (s *Set) openInfo(ctx context.Context, info catalog.Table) (*Table, error) {
@@ -161,6 +188,9 @@ func (s *Set) openInfo(ctx context.Context, info catalog.Table) (*Table, error) 
 	case e.err == nil:
 		go e.table.run()
 	}
+	if e.err != nil && s.recovered.Load() && (permanent(e.err) || errors.Is(e.err, ErrBroken)) && !errors.Is(e.err, delta.ErrUnsupported) {
+		s.opts.Logger.Error("table cannot be opened and takes no rows", "table", info.Name.String(), "err", e.err) // clients are not told why
+	}
 	if e.err != nil {
 		delete(s.open, info.ID)
 		e.table = nil // it has no committer whose end Drop could wait for
@@ -172,10 +202,12 @@ func (s *Set) openInfo(ctx context.Context, info catalog.Table) (*Table, error) 
 
 // load reads the Delta log and makes the table, without its committer.
 func (s *Set) load(ctx context.Context, info catalog.Table) (*Table, error) {
-	store := s.tables.store(info)
-	dt, err := delta.Open(ctx, store, delta.Options{EngineInfo: s.opts.Engine, Now: s.now, Logger: s.opts.Logger.With("table", info.Name.String())})
+	store, dt, err := s.tables.open(ctx, info, delta.Options{EngineInfo: s.opts.Engine, Now: s.now, Logger: s.opts.Logger.With("table", info.Name.String())})
 	if err != nil {
-		return nil, fmt.Errorf("table %s: %w", info.Name, err)
+		return nil, err
+	}
+	if l, ok := store.(*lake.Local); ok && info.External {
+		l.SweepTemp() // those of the lake go when it is opened
 	}
 	snap := dt.Snapshot()
 	if err := delta.CheckWritable(snap); err != nil {
@@ -189,6 +221,7 @@ func (s *Set) load(ctx context.Context, info catalog.Table) (*Table, error) {
 		info: info, set: s, store: store, delta: dt,
 		memory:  semaphore.NewWeighted(s.tableMemory),
 		log:     s.opts.Logger.With("table", info.Name.String()),
+		cadence: newCadence(s.opts.CommitInterval, s.opts.CommitIntervalMax),
 		wake:    make(chan struct{}, 1),
 		stopped: make(chan struct{}),
 	}
@@ -200,10 +233,10 @@ func (s *Set) load(ctx context.Context, info catalog.Table) (*Table, error) {
 			return nil, err
 		}
 	}
+	t.ctx, t.stop = context.WithCancelCause(context.Background())
 	if err := t.loadLedger(ctx); err != nil {
 		return nil, fmt.Errorf("table %s: %w", info.Name, err)
 	}
-	t.ctx, t.stop = context.WithCancelCause(context.Background())
 	return t, nil
 }
 
@@ -220,6 +253,14 @@ func (t *Table) loadLedger(ctx context.Context) error {
 	if known.UpTo.Log == t.set.wal.ID() { // of another log's entries it does not know
 		t.saved = known.UpTo.Seq
 	}
+	if err := t.recallTxn(ctx); err != nil {
+		return err
+	}
+	if t.committed >= t.set.wal.Next() { // rows that come now would be taken for ones that are in the table
+		return fmt.Errorf("%w: %w", ErrBroken, errAhead)
+	}
+	t.compaction = t.newCompaction(known.Rewrites)
+	t.former.list = known.Columns
 	return t.findOrphans(ctx, known.Orphans)
 }
 
@@ -311,7 +352,13 @@ func (s *Set) replay(ctx context.Context, info catalog.Table, entry wal.Entry) (
 	if done {
 		return 0, nil
 	}
-	c, err := e.chunk(t.shape.Load().schema)
+	c, err := e.chunk(t.shape.Load().stored)
+	if errors.Is(err, errOtherColumns) {
+		c, err = t.earlier(ctx, &e, err)
+	}
+	if err == nil {
+		err = t.shape.Load().missing(c)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("log sequence %d: %w", entry.Seq, err)
 	}

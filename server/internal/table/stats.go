@@ -28,6 +28,14 @@ type Stats struct {
 	CommittedFiles int64
 	OrphansDeleted int64 // data files without a commit
 
+	Compactions         int64 // groups of small files that were rewritten into one
+	CompactionFailures  int64 // runs in the background that ended with an error; each is tried again
+	CompactionConflicts int64 // rewrites that gave way to another writer
+	CompactedFiles      int64 // small files that were rewritten
+	CompactedBytes      int64 // of them
+	CompactionFiles     int64 // files that took their place
+	CompactionBytes     int64 // of them
+
 	CommitTime histogram.Snapshot // of the good tries: file and commit
 }
 
@@ -37,11 +45,14 @@ type TableStats struct {
 	Rows    int64         // as in Stats
 	Oldest  time.Duration // as in Stats
 	Failing bool          // the last try to commit failed, or the table is refused
+
+	Interval time.Duration // for which rows wait for their commit at present
 }
 
 // counters are a set's part of [Stats].
 type counters struct {
 	memory                                atomic.Int64
+	compact                               compactCounters
 	takeovers, orphans                    atomic.Int64
 	commits, failures, rows, bytes, files atomic.Int64
 
@@ -64,7 +75,10 @@ func (s *Set) Stats() Stats {
 		MemoryUsed: c.memory.Load(), MemoryLimit: s.opts.MemoryBytes, Waiting: s.short.Load(),
 		Takeovers: c.takeovers.Load(), Commits: c.commits.Load(), CommitFailures: c.failures.Load(),
 		CommittedRows: c.rows.Load(), CommittedBytes: c.bytes.Load(), CommittedFiles: c.files.Load(),
-		OrphansDeleted: c.orphans.Load(), CommitTime: c.commitTime.Snapshot(),
+		OrphansDeleted: c.orphans.Load() + c.compact.deleted.Load(), CommitTime: c.commitTime.Snapshot(),
+		Compactions: c.compact.rewrites.Load(), CompactionFailures: c.compact.failures.Load(), CompactionConflicts: c.compact.conflicts.Load(),
+		CompactedFiles: c.compact.filesIn.Load(), CompactedBytes: c.compact.bytesIn.Load(),
+		CompactionFiles: c.compact.filesOut.Load(), CompactionBytes: c.compact.bytesOut.Load(),
 	}
 	open, refused := s.ready()
 	st.Open, st.Refused = len(open), refused
@@ -116,7 +130,7 @@ func (t *Table) state(now time.Time, all *Stats) TableStats {
 	if broken {
 		all.Refused++
 	}
-	st := TableStats{Name: t.info.Name.String(), Rows: int64(t.pending.rows), Failing: broken || t.lastTry != nil}
+	st := TableStats{Name: t.info.Name.String(), Rows: int64(t.pending.rows), Failing: broken || t.lastTry != nil, Interval: t.cadence.interval}
 	since := t.pending.since
 	if w := t.writing; w != nil && !w.inTable {
 		st.Rows += int64(w.rows)

@@ -32,6 +32,7 @@ var (
 type Table struct {
 	info   catalog.Table
 	shape  atomic.Pointer[Shape]
+	former formerColumns
 	set    *Set
 	store  lake.Store
 	delta  *delta.Table
@@ -52,7 +53,10 @@ type Table struct {
 	mu        sync.Mutex // guards the following
 	pending   pending
 	writing   *pending // what the committer has taken and is not in the table yet
-	committed uint64   // the last sequence that is in the table
+	cadence   cadence
+	lastRow   time.Time // when one became durable last
+	rested    time.Time // when the last commit ended
+	committed uint64    // the last sequence that is in the table
 	producers map[string]*producer
 	saved     uint64  // the last sequence that is in the ledger's positions
 	flushes   []flush // waiting for rows to be committed
@@ -62,11 +66,12 @@ type Table struct {
 	lastTry   error   // the last failed commit, nil after a good one
 
 	// The committer's.
-	forgot  time.Time // when it last looked for idle producers
-	orphans []string  // data files that no commit names
-	noted   []string  // those that the ledger has
-	upkeep  upkeep    // of the Delta log
-	warned  int       // partitions of one commit, when it last told of too many
+	forgot     time.Time  // when it last looked for idle producers
+	orphans    []string   // data files that no commit names
+	noted      []string   // those that the ledger has
+	upkeep     upkeep     // of the Delta log
+	compaction compaction // of its files
+	warned     int        // partitions of one commit, when it last told of too many
 }
 
 // flush waits until everything up to seq is in the table.
@@ -86,7 +91,7 @@ func (t *Table) Chunk() *column.Chunk { return t.shape.Load().Chunk() }
 
 // Recycle takes back a chunk that was not appended.
 func (t *Table) Recycle(c *column.Chunk) {
-	if c.Bytes() > maxPooled {
+	if c.Held() > 2*maxPooled { // slices grow by as much as they hold
 		return
 	}
 	c.Reset()
@@ -132,6 +137,9 @@ func (t *Table) Append(ctx context.Context, chain *wal.Chain, c *column.Chunk, d
 
 // write queues the chunk in the log. Its size was reserved; after an error it still is.
 func (t *Table) write(ctx context.Context, chain *wal.Chain, c *column.Chunk, size int64, m mark, durable func(error)) error {
+	if err := t.Err(); err != nil { // again: finish waits for those who have memory
+		return err
+	}
 	buf, _ := t.payloads.Get().(*[]byte)
 	if buf == nil {
 		buf = new([]byte)
@@ -183,8 +191,8 @@ func (t *Table) reserve(ctx context.Context, c *column.Chunk) (int64, error) {
 // hurried tells that somebody waits for memory that this table's rows may hold.
 func (t *Table) hurried() bool { return t.short.Load() > 0 || t.set.short.Load() > 0 }
 
-// frame is what a chunk costs beside its values, in bytes: some objects, and a vector of about 256 bytes a column.
-func frame(c *column.Chunk) int64 { return 1<<10 + 256*int64(len(c.Cols)) }
+// frame is what a chunk costs beside its values, in bytes: some objects, and a vector of about 256 bytes a column, inside of others too.
+func frame(c *column.Chunk) int64 { return 1<<10 + 256*int64(c.Leaves()) }
 
 func (t *Table) release(size int64) {
 	t.set.counters.memory.Add(-size)
@@ -205,7 +213,13 @@ func (t *Table) absorb(c *column.Chunk, m *mark, seq uint64, size int64) {
 		return
 	}
 	first, now := t.pending.empty(), t.set.now()
+	if first {
+		t.cadence.resumed(now.Sub(t.lastRow))
+	}
+	t.lastRow = now
+	worth := t.pending.batch(now).worth()
 	reusable := t.pending.add(c, seq, size, now)
+	worth = !worth && t.pending.batch(now).worth()
 	if reusable { // its values were copied, its frame was not
 		size = min(size, frame(c))
 		t.pending.memory -= size
@@ -213,7 +227,7 @@ func (t *Table) absorb(c *column.Chunk, m *mark, seq uint64, size int64) {
 	if m.producer != "" {
 		t.count(m, seq, &t.pending)
 	}
-	wake := first || t.hurried() || t.pending.bytes >= t.set.opts.CommitBytes
+	wake := first || worth || t.hurried() || t.pending.bytes >= t.set.opts.CommitBytes
 	t.mu.Unlock()
 	if reusable {
 		t.release(size)

@@ -1,10 +1,11 @@
 // Package variant is the form of VARIANT values: takes JSON text, gives the two byte strings of Parquet's variant encoding,
 // metadata and value, and reads them back as text. It never gives bytes for text that is not JSON.
 //
-//	append.go  JSON text to metadata and value
-//	number.go  JSON numbers to integers, decimals and doubles
-//	names.go   the keys of one text
-//	text.go    metadata and value to JSON text
+//	append.go   JSON text to metadata and value
+//	number.go   JSON numbers to integers, decimals and doubles
+//	names.go    the keys of one text
+//	text.go     metadata and value to JSON text
+//	inspect.go  what is looked at before bytes of others are read
 //
 // The format is https://github.com/apache/parquet-format/blob/master/VariantEncoding.md, version 1, and is written by package
 // variant of parquet-go.

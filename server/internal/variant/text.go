@@ -14,9 +14,12 @@ import (
 )
 
 // JSON is the text of a variant that [Append] has made, without white space, keys in order. Appended, it is the same
-// value of the same types: doubles have an exponent, decimals have all digits of their scale. What JSON cannot say, such as a date, is an error.
-// Of bytes that Append has not made it sees to all but their depth, to which it recurses.
+// value of the same types: doubles have an exponent, decimals have all digits of their scale. What JSON cannot say, such as a date, is
+// an error. The bytes may be anyone's: beyond 1,000 levels, or 128 MiB of text, they are refused.
 func JSON(metadata, value []byte) ([]byte, error) {
+	if err := inspect(value); err != nil {
+		return nil, err
+	}
 	m, err := variant.DecodeMetadata(metadata)
 	if err != nil {
 		return nil, err
@@ -28,8 +31,14 @@ func JSON(metadata, value []byte) ([]byte, error) {
 	return appendText(nil, x)
 }
 
+// maxText bounds a text: a key is in the metadata once and may be in the text as often as there are objects.
+const maxText = 128 << 20
+
 func appendText(b []byte, x variant.Value) ([]byte, error) {
 	var err error
+	if len(b) > maxText {
+		return b, fmt.Errorf("the text is too long: more than %d MiB", maxText>>20)
+	}
 	switch x.Basic() {
 	case variant.BasicObject:
 		b = append(b, '{')

@@ -59,6 +59,13 @@ var errReplaying = errors.New("wal: Append while Replay runs: replay first, then
 // ID implements [Log]. It is a UUID.
 func (l *Local) ID() string { return l.id.String() }
 
+// Next implements [Log].
+func (l *Local) Next() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seq
+}
+
 // Append implements [Log].
 func (l *Local) Append(ctx context.Context, chain *Chain, table TableID, payload []byte, done func(seq uint64, err error)) error {
 	if len(payload) > l.opts.MaxEntryBytes {

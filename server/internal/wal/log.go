@@ -15,6 +15,10 @@ type Log interface {
 	// only together with it. The table stage puts it into the appId of its Delta txn actions.
 	ID() string
 
+	// Next is above the sequence number of every entry that is durable. Where somebody knows of a higher one, the log is an older
+	// copy of itself, and gives numbers a second time.
+	Next() uint64
+
 	// Replay calls fn for every kept entry, in order of Seq, and stops at fn's first error, which it returns as it is.
 	// It may be called, more than once if need be, before the first Append. Entries that were trimmed can come again
 	// (trimming works by segments and is not itself recorded): the reader compares Seq with what its table holds.

@@ -1,0 +1,80 @@
+package table
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/zerobus-go/zerobus/schema"
+	"github.com/zerobus-go/zerobus/server/internal/column"
+)
+
+// TestPending_NullsAreNotJoinedWithValues: a list of nulls takes no room, but would when another chunk's first value comes behind it.
+// Nor are there ever more elements in a chunk than offsets can say, whatever they take.
+func TestPending_NullsAreNotJoinedWithValues(t *testing.T) {
+	elem := schema.Type{Kind: schema.StructKind}
+	for i := range 300 {
+		elem.Fields = append(elem.Fields, schema.Field{Name: fmt.Sprint("f", i), Type: schema.Type{Kind: schema.Decimal, Precision: 38}, Nullable: true})
+	}
+	shape := &schema.Struct{Fields: []schema.Field{{Name: "l", Type: schema.Type{Kind: schema.Array, Elem: &elem, ElemNullable: true}, Nullable: true}}}
+	of := func(elements int, fill func(e *column.Vector)) *column.Chunk {
+		c, err := column.NewChunk(shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range elements {
+			fill(&c.Cols[0].Kids[0])
+		}
+		c.Cols[0].EndList()
+		c.Rows = 1
+		return c
+	}
+	null := func(e *column.Vector) { e.AppendNull() }
+	value := func(e *column.Vector) {
+		for i := range e.Kids {
+			e.Kids[i].AppendDecimal(column.Decimal128{Lo: 1})
+		}
+		e.EndStruct()
+	}
+	if n := frame(of(0, null)); n < 302*256 {
+		t.Errorf("the 302 vectors of a chunk count as %d bytes", n)
+	}
+	var p pending
+	rows := 0
+	for seq := range uint64(20) {
+		c := of(3000, null)
+		if seq%2 == 1 {
+			c = of(1, value)
+		}
+		p.add(c, seq+1, 0, time.Time{})
+		rows++
+	}
+	size, got := 0, 0
+	for _, c := range p.chunks {
+		size += c.Bytes()
+		got += c.Rows
+		if n := c.Cols[0].Kids[0].N; n > 30_000 {
+			t.Errorf("a chunk has %d elements", n)
+		}
+	}
+	if size > 1<<20 || got != rows {
+		t.Errorf("%d rows take %d bytes", got, size)
+	}
+}
+
+// TestRecycle_LetsLargeChunksGo: also one whose rows were taken back.
+func TestRecycle_LetsLargeChunksGo(t *testing.T) {
+	h := newHouse(t)
+	l := h.start(never)
+	l.sql("CREATE TABLE main.default.t (id BIGINT)")
+	tab := l.open(tName)
+	c := ids(tab, 0, 2*maxPooled/8+1)
+	c.Reset()
+	tab.Recycle(c)
+	for range 3 {
+		if tab.Chunk() == c {
+			t.Error("the chunk is kept")
+		}
+	}
+	l.stop()
+}
