@@ -41,6 +41,7 @@ var scenarios = []struct {
 	{"PX", 8, nil},
 	{"GP", 26, nil},
 	{"UT", 10, nil},
+	{"DT", 11, nil},
 }
 
 // scenarioIDs are the ids, such as CR-01, in order.

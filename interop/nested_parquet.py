@@ -1,4 +1,5 @@
-"""Reads a file of nested columns, which a test of parquetfile writes, with pyarrow, DuckDB and delta-rs and compares every row.
+"""Reads a file of nested columns, which a test of parquetfile writes, with pyarrow, DuckDB and delta-rs and compares every row. Then
+they and Polars write the rows in every encoding that they have, and a test of parquetfile reads them.
 
 usage: nested_parquet.py (it makes a directory of its own; Go is needed)
 """
@@ -14,6 +15,7 @@ import tempfile
 
 import deltalake
 import duckdb
+import polars
 import pyarrow
 import pyarrow.parquet
 
@@ -65,14 +67,45 @@ def compare(reader, version, got, want):
     return fault is None
 
 
+def go_test(name, out):
+    command = ["go", "test", "-count=1", "-run", f"^{name}$", "./internal/parquetfile"]
+    r = subprocess.run(command, cwd=HERE + "/../server", env=os.environ | {"ZEROBUS_NESTED_DIR": out}, capture_output=True, text=True)
+    if r.returncode != 0:
+        print(r.stdout + r.stderr)
+    return r.returncode == 0
+
+
+def write_all(path, out):
+    """Writes the rows of a file in other ways; booleans of version 2 and LZ4 are refused."""
+    os.mkdir(out)
+    table = pyarrow.parquet.read_table(path)
+    pyarrow.parquet.write_table(table, out + "/refused-v2.parquet", data_page_version="2.0")
+    pyarrow.parquet.write_table(table, out + "/refused-lz4.parquet", compression="lz4")
+    small = {"data_page_size": 200, "write_batch_size": 1}  # rows go on from page to page
+    pyarrow.parquet.write_table(table, out + "/small.parquet", **small)
+    pyarrow.parquet.write_table(table, out + "/two-levels.parquet", use_compliant_nested_type=False, compression="none")
+    pyarrow.parquet.write_table(table, out + "/integers.parquet", store_decimal_as_integer=True, dictionary_pagesize_limit=300, compression="gzip")
+    columns = pyarrow.parquet.ParquetFile(out + "/small.parquet").metadata.schema
+    columns = [columns.column(i) for i in range(len(columns))]
+    delta = {"INT32": "DELTA_BINARY_PACKED", "INT64": "DELTA_BINARY_PACKED", "BYTE_ARRAY": "DELTA_BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY": "DELTA_BYTE_ARRAY"}
+    split = dict.fromkeys(("INT32", "INT64", "FLOAT", "DOUBLE", "FIXED_LEN_BYTE_ARRAY"), "BYTE_STREAM_SPLIT") | {"BYTE_ARRAY": "DELTA_LENGTH_BYTE_ARRAY"}
+    for name, by_type in ("delta", delta), ("split", split):
+        encodings = {c.path: by_type[c.physical_type] for c in columns if c.physical_type in by_type}
+        pyarrow.parquet.write_table(table, f"{out}/{name}.parquet", use_dictionary=False, column_encoding=encodings, compression="brotli", **small)
+    polars.read_parquet(path).write_parquet(out + "/polars.parquet", row_group_size=300)
+    con = duckdb.connect()
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute(f"COPY (SELECT * FROM read_parquet('{path}') ORDER BY id) TO '{out}/duckdb.parquet' (FORMAT parquet, ROW_GROUP_SIZE 2048)")
+
+
 def by_id(rows):
     return sorted(rows, key=lambda r: r["id"])
 
 
 def main():
     with tempfile.TemporaryDirectory() as out:
-        subprocess.run(["go", "test", "-count=1", "-run", "^TestNested_ForOtherReaders$", "./internal/parquetfile"], cwd=HERE + "/../server",
-                       env=os.environ | {"ZEROBUS_NESTED_DIR": out}, check=True, stdout=subprocess.DEVNULL)
+        if not go_test("TestNested_ForOtherReaders", out):
+            sys.exit(1)
         with open(out + "/rows.ndjson") as f:
             want = [expected(json.loads(line)) for line in f]
         path, ok = out + "/table/part.parquet", True
@@ -97,7 +130,10 @@ def main():
         if nulls != {n: sum(r[n] is None for r in want) for n in nulls}:
             ok = False
             print(f"null counts are {nulls}")
-    sys.exit(0 if ok else 1)
+        write_all(path, out + "/written")
+        written = go_test("TestNested_OfOtherWriters", out)
+        print(f"{len(os.listdir(out + '/written')):6} files of other writers  {'ok' if written else 'differ'}")
+    sys.exit(0 if ok and written else 1)
 
 
 if __name__ == "__main__":

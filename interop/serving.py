@@ -6,16 +6,16 @@ import time
 
 
 class Server:
-    """`zerobus serve` on free ports with the data directory OUT/data. Its log goes on in OUT/serve.log over restarts."""
+    """`zerobus serve` on free ports with the data directory OUT/data, and more flags. Its log goes on in OUT/serve.log over restarts."""
 
-    def __init__(self, binary, out, commit_interval="200ms"):
-        self.binary, self.out, self.interval, self.process = binary, out, commit_interval, None
+    def __init__(self, binary, out, commit_interval="200ms", *more):
+        self.binary, self.out, self.interval, self.more, self.process = binary, out, commit_interval, more, None
 
     def __enter__(self):
         log = open(self.out + "/serve.log", "ab")
         with open(self.out + "/serve.out", "wb") as printed:
             self.process = subprocess.Popen([self.binary, "serve", "--data", self.out + "/data", "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0",
-                                             "--commit-interval", self.interval], stdout=printed, stderr=log)
+                                             "--commit-interval", self.interval, *self.more], stdout=printed, stderr=log)
         log.close()
         end = time.monotonic() + 60
         while not any(line.startswith("data") for line in open(self.out + "/serve.out")):

@@ -1,6 +1,6 @@
 """Reads the tables of ../tables.py with Spark, and has Spark write beside the server.
 
-usage: check.py ZEROBUS_BINARY OUT_DIR [tables | beside | logs]
+usage: check.py ZEROBUS_BINARY OUT_DIR [tables | beside | logs | features | mapping]
 """
 
 import itertools
@@ -11,13 +11,15 @@ import time
 import urllib.parse
 
 import beside
+import features
 import logs
+import mapping
 import serving
 import session
 import tables
 
 BINARY, OUT = sys.argv[1:3]
-PARTS = sys.argv[3:] or ["tables", "beside", "logs"]
+PARTS = sys.argv[3:] or ["tables", "beside", "logs", "features", "mapping"]
 REPORT = tables.Report()
 
 
@@ -184,6 +186,10 @@ def main():
         beside.after_restart(spark, BINARY, OUT, REPORT, state)
     if "logs" in PARTS:
         logs.run(spark, BINARY, OUT, REPORT)
+    if "features" in PARTS:
+        features.run(spark, BINARY, OUT, REPORT)
+    if "mapping" in PARTS:
+        mapping.run(spark, BINARY, OUT, REPORT)
     spark.stop()
     print(f"spark     {time.monotonic() - began:.0f} s in all")
     sys.exit(REPORT.finish())
