@@ -1,8 +1,10 @@
 // Command durability measures what the promise of an acknowledgement costs and whether it lasts: it starts the real zerobus
-// serve as a process, with its defaults, and writes to it over loopback with this project's SDK.
+// serve as a process, with its defaults, and writes to it over loopback with this project's SDK. What many commits cost it measures
+// with a program of the server's module that has its pieces.
 //
 //	go run ./bench/durability groupcommit -dir bench/.out -out bench/results   # some 7 minutes
 //	go run ./bench/durability soak -for 20m -dir bench/.out -out bench/results # some 21 minutes, up to 20 GiB of disk
+//	go run ./bench/durability commits -dir bench/.out -out bench/results       # some 2 minutes
 //
 // Data goes below the directory -dir, which must be on a disk, and is removed at the end. Linux only: processes are read in
 // /proc.
@@ -36,4 +38,11 @@
 // another server that wrote one record and idles, too.
 //
 // The page, soak.md with soak.svg, says for each criterion whether it holds. When one does not, the exit status is 1.
+//
+// # commits
+//
+// The package server/internal/commits makes 5,000 commits on one table, one after the other, with checkpoints and clean-up of the
+// table's log; this process runs it for some rounds, compares the last 500 commits of each round with its first 500, and writes
+// commits.md with commits.svg. Times are those of the disk, and of what else it is busy with: the ratio within a round is what
+// counts. When a criterion does not hold, the exit status is 1.
 package main

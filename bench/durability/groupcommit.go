@@ -246,7 +246,7 @@ func writePage(dir, name, page string, out io.Writer, fig figure) error {
 		_, err := io.WriteString(out, page)
 		return err
 	}
-	svg, err := fig.render()
+	svg, err := fig.Render()
 	if err != nil {
 		return err
 	}

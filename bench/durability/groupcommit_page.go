@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/zerobus-go/zerobus/bench/internal/report"
 )
 
 // What issue 6 asks of 64 streams.
@@ -102,7 +104,7 @@ func (r gcReport) page(plot bool) string {
 			return statOf(m.Results, func(r gcResult) float64 { return r.Disk.P50.Seconds() }).Median
 		})
 		fmt.Fprintf(&b, "\n## %s\n\n", diskName(delay))
-		fmt.Fprintf(&b, "One writer of 4 KiB and fdatasync reaches %s a second; one takes %s.\n", disk.text(count), took.text(span))
+		fmt.Fprintf(&b, "One writer of 4 KiB and fdatasync reaches %s a second; one takes %s.\n", disk.Text(count), took.Text(span))
 		if text := r.verdict(ms); text != "" {
 			fmt.Fprintf(&b, "%s\n", text)
 		}
@@ -126,7 +128,7 @@ func (r gcReport) verdict(ms []gcMeasurement) string {
 		reached = "not reached"
 	}
 	return fmt.Sprintf("Of one stream's records/s, %d streams have %s (aim: %.0f ×, %s), with %s of the disk's limit of syncs.",
-		gcStreams, ratio.text(times), gcGrowth, reached, statOf(ms[i].Results, share).text(percent))
+		gcStreams, ratio.Text(times), gcGrowth, reached, statOf(ms[i].Results, share).Text(percent))
 }
 
 func gcRows(ms []gcMeasurement) [][]string {
@@ -135,15 +137,15 @@ func gcRows(ms []gcMeasurement) [][]string {
 		of := func(f func(gcResult) float64) stat { return statOf(m.Results, f) }
 		ratio := ""
 		if g, ok := growth(ms, m); ok {
-			ratio = g.text(times)
+			ratio = g.Text(times)
 		}
 		rows = append(rows, []string{
 			count(m.Streams),
-			of(func(r gcResult) float64 { return r.Records }).text(count),
+			of(func(r gcResult) float64 { return r.Records }).Text(count),
 			ratio,
-			of(func(r gcResult) float64 { return r.PerSync }).text(threeDigits),
+			of(func(r gcResult) float64 { return r.PerSync }).Text(threeDigits),
 			count(of(func(r gcResult) float64 { return r.Syncs }).Median),
-			of(share).text(percent),
+			of(share).Text(percent),
 			span(of(func(r gcResult) float64 { return r.P50.Seconds() }).Median),
 			span(of(func(r gcResult) float64 { return r.P99.Seconds() }).Median),
 			span(of(func(r gcResult) float64 { return r.Server.Seconds() }).Median),
@@ -155,10 +157,10 @@ func gcRows(ms []gcMeasurement) [][]string {
 
 // figure shows a panel for each disk.
 func (r gcReport) figure() figure {
-	f := figure{title: "Single records outstanding, one a stream"}
+	f := figure{Title: "Single records outstanding, one a stream"}
 	for _, delay := range r.delays() {
 		ms := r.with(delay)
-		p := panel{title: diskName(delay), x: "streams", y: "a second", xLog: true, yLog: true}
+		p := panel{Title: diskName(delay), X: "streams", Y: "a second", XLog: true, YLog: true}
 		for _, s := range []struct {
 			name string
 			look look
@@ -168,13 +170,13 @@ func (r gcReport) figure() figure {
 			{"fdatasyncs", lookB, func(r gcResult) float64 { return r.Syncs }},
 			{"limit of one writer", lookLimit, func(r gcResult) float64 { return r.Disk.PerSecond }},
 		} {
-			line := series{name: s.name, look: s.look}
+			line := series{Name: s.name, Look: s.look}
 			for _, m := range ms {
-				line.points = append(line.points, point{float64(m.Streams), statOf(m.Results, s.of)})
+				line.Points = append(line.Points, report.At(float64(m.Streams), statOf(m.Results, s.of)))
 			}
-			p.series = append(p.series, line)
+			p.Series = append(p.Series, line)
 		}
-		f.panels = append(f.panels, p)
+		f.Panels = append(f.Panels, p)
 	}
 	return f
 }

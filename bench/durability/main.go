@@ -17,6 +17,7 @@ import (
 var commands = map[string]func(ctx context.Context, args []string, out io.Writer) error{
 	"groupcommit": groupCommit,
 	"soak":        soak,
+	"commits":     commits,
 	"load":        loadProcess,
 	"disk":        diskProcess,
 }
@@ -32,7 +33,7 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 || commands[args[0]] == nil {
-		return errors.New("usage: durability groupcommit|soak [flags]; -help after the command lists them")
+		return errors.New("usage: durability groupcommit|soak|commits [flags]; -help after the command lists them")
 	}
 	return commands[args[0]](ctx, args[1:], out)
 }
@@ -40,23 +41,28 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 // place is where a measurement works and what it measures.
 type place struct {
 	dir    string // made by -dir, removed by close
-	binary string // zerobus
+	binary string // what is measured
 	keep   bool
 	fs     string // type of dir's file system
 }
 
-// flags are those that both measurements have.
+// flags are those that all measurements have.
 type flags struct {
 	*flag.FlagSet
 	dir, out, binary string
 	keep             bool
+	program          string // the package that is measured
 }
 
-func newFlags(name string) *flags {
-	f := &flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError)}
+// newFlags are those of a measurement of zerobus.
+func newFlags(name string) *flags { return newFlagsOf(name, "zerobus", "server/cmd/zerobus") }
+
+// newFlagsOf are those of a measurement of a program, for which a flag can name a binary.
+func newFlagsOf(name, binary, program string) *flags {
+	f := &flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError), program: program}
 	f.StringVar(&f.dir, "dir", ".", "make a temporary data directory below this one; it must be on a disk")
 	f.StringVar(&f.out, "out", "", "write the page and its plot to this directory, instead of the page to standard output")
-	f.StringVar(&f.binary, "zerobus", "", "measure this binary instead of one built from ./server/cmd/zerobus")
+	f.StringVar(&f.binary, binary, "", "measure this binary instead of one built from ./"+program)
 	f.BoolVar(&f.keep, "keep", false, "keep the data directory")
 	return f
 }
@@ -84,7 +90,7 @@ func (f *flags) open(ctx context.Context, args []string) (*place, error) {
 		fmt.Fprintf(os.Stderr, "%s is on %s: a sync costs nothing there, so the figures say nothing of a disk\n", dir, p.fs)
 	}
 	if p.binary == "" {
-		p.binary, err = buildServer(ctx, dir)
+		p.binary, err = build(ctx, dir, f.program)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.close())

@@ -24,13 +24,16 @@ func TestMain(m *testing.M) {
 	leaktest.Main(m)
 }
 
-// measure runs a command with the real server for a moment, and returns its page.
+// measure runs a command with the real server for a moment, and returns its page. Without a binary the command builds its own.
 func measure(t *testing.T, binary, name string, args ...string) (page string, err error) {
 	t.Helper()
 	dir, out := t.TempDir(), t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	args = append([]string{name, "-zerobus", binary, "-dir", dir, "-out", out}, args...)
+	if binary != "" {
+		args = append([]string{"-zerobus", binary}, args...)
+	}
+	args = append([]string{name, "-dir", dir, "-out", out}, args...)
 	err = run(ctx, args, io.Discard)
 	if err != nil && !errors.Is(err, errFailed) {
 		t.Fatal(err)

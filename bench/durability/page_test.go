@@ -103,7 +103,7 @@ func TestSoak_Page(t *testing.T) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}
 	}
-	svg, err := r.figure().render()
+	svg, err := r.figure().Render()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestSoak_Page(t *testing.T) {
 	if page := empty.page(false); strings.Contains(page, "svg") {
 		t.Errorf("a page without a plot: %s", page)
 	}
-	if _, err := empty.figure().render(); err != nil {
+	if _, err := empty.figure().Render(); err != nil {
 		t.Error(err)
 	}
 }
@@ -144,7 +144,7 @@ func TestGroupCommit_Page(t *testing.T) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}
 	}
-	svg, err := r.figure().render()
+	svg, err := r.figure().Render()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/zerobus-go/zerobus/bench/internal/report"
 )
 
 const dump = `SIGQUIT: quit
@@ -183,8 +185,8 @@ func TestText(t *testing.T) {
 		{duration(time.Second), "1s"},
 		{times(27.18), "27.2 ×"},
 		{percent(0.943), "94 %"},
-		{stat{2, 1, 3}.text(threeDigits), "2 (1 to 3)"},
-		{stat{2, 2, 2}.text(threeDigits), "2"},
+		{stat{Median: 2, Min: 1, Max: 3}.Text(threeDigits), "2 (1 to 3)"},
+		{report.Once(2).Text(threeDigits), "2"},
 		{table([][]string{{"a", "b"}, {"1", "2"}}), "| a | b |\n|---|---|\n| 1 | 2 |\n"},
 	} {
 		if tt.got != tt.want {
@@ -192,7 +194,7 @@ func TestText(t *testing.T) {
 		}
 	}
 	id := func(v float64) float64 { return v }
-	if got, want := statOf([]float64{4, 1, 3, 2}, id), (stat{2.5, 1, 4}); got != want {
+	if got, want := statOf([]float64{4, 1, 3, 2}, id), (stat{Median: 2.5, Min: 1, Max: 4}); got != want {
 		t.Errorf("%v, want %v", got, want)
 	}
 	if got := statOf(nil, id); got != (stat{}) {

@@ -31,13 +31,18 @@ const (
 
 // buildServer builds zerobus into a directory.
 func buildServer(ctx context.Context, dir string) (string, error) {
-	name, err := filepath.Abs(filepath.Join(dir, "zerobus"))
+	return build(ctx, dir, "server/cmd/zerobus")
+}
+
+// build builds a program of ours, by its package, into a directory.
+func build(ctx context.Context, dir, program string) (string, error) {
+	name, err := filepath.Abs(filepath.Join(dir, filepath.Base(program)))
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", name, "github.com/zerobus-go/zerobus/server/cmd/zerobus").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", name, "github.com/zerobus-go/zerobus/"+program).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("build zerobus: %w\n%s", err, out)
+		return "", fmt.Errorf("build %s: %w\n%s", program, err, out)
 	}
 	return name, nil
 }

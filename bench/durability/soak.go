@@ -55,8 +55,8 @@ type soakBench struct {
 // diskReserve is what a soak leaves of the disk to others, in bytes.
 const diskReserve = 4 << 30
 
-// errFailed is a soak in which a criterion does not hold.
-var errFailed = errors.New("the soak has failed")
+// errFailed is a measurement in which a criterion does not hold.
+var errFailed = errors.New("the measurement has failed")
 
 // reportEvery is how often the load reports: so often that a sample's rate is hardly wrong for it.
 const reportEvery = 100 * time.Millisecond
@@ -103,17 +103,7 @@ func soak(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err := writePage(f.out, "soak", report.page(f.out != ""), out, report.figure()); err != nil {
 		return err
 	}
-	var failed []error
-	for _, v := range report.Verdicts {
-		fmt.Fprintln(os.Stderr, v)
-		if !v.OK {
-			failed = append(failed, fmt.Errorf("not so: %s", v.What))
-		}
-	}
-	if len(failed) > 0 {
-		return fmt.Errorf("%w: %w", errFailed, errors.Join(failed...))
-	}
-	return nil
+	return conclude(report.Verdicts)
 }
 
 func (b *soakBench) run(ctx context.Context) (r soakResult, err error) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/zerobus-go/zerobus/bench/internal/report"
 )
 
 // soakReport is what the page tells.
@@ -49,15 +51,7 @@ func (r soakReport) page(plot bool) string {
 		pace = count(r.Rate) + " a second"
 	}
 	fmt.Fprintf(&b, soakPreface, "```", r.Command, r.Date, r.Machine, plural(r.Streams, "stream"), r.Size, duration(r.For), pace, duration(r.Idle))
-	rows := [][]string{{"must hold", "", "seen"}}
-	for _, v := range r.Verdicts {
-		word := "yes"
-		if !v.OK {
-			word = "**no**"
-		}
-		rows = append(rows, []string{v.What, word, v.Seen})
-	}
-	b.WriteString(table(rows))
+	b.WriteString(table(verdictRows(r.Verdicts)))
 	if plot {
 		b.WriteString("\n![Memory, log and rate over time](soak.svg)\n")
 	}
@@ -73,17 +67,17 @@ func (r soakReport) rows() [][]string {
 		last := all[len(all)-1]
 		rate, p99, cores := "", "", ""
 		if last.Load.Acked > 0 {
-			rate = of(func(s sample) float64 { return s.Rate }).text(count)
+			rate = of(func(s sample) float64 { return s.Rate }).Text(count)
 			p99 = span(of(func(s sample) float64 { return s.Load.P99.Seconds() }).Max)
 			cores = fmt.Sprintf("%.2f", of(func(s sample) float64 { return s.Cores }).Median)
 		}
 		rows = append(rows, []string{
 			name, rate, p99, cores,
-			of(func(s sample) float64 { return float64(s.RSS) }).text(size),
+			of(func(s sample) float64 { return float64(s.RSS) }).Text(size),
 			size(of(func(s sample) float64 { return float64(s.Anon) }).Median),
 			count(of(func(s sample) float64 { return float64(s.Threads) }).Median),
 			count(of(func(s sample) float64 { return float64(s.Files) }).Median),
-			of(func(s sample) float64 { return float64(s.LogBytes) }).text(size),
+			of(func(s sample) float64 { return float64(s.LogBytes) }).Text(size),
 			count(last.DataFiles), count(last.Commits), size(float64(last.TableBytes)),
 		})
 	}
@@ -100,26 +94,26 @@ func (r soakReport) rows() [][]string {
 // figure shows memory and log, rate, and files over time.
 func (r soakReport) figure() figure {
 	over := func(name string, l look, of func(sample) float64) series {
-		l.dots = false
-		s := series{name: name, look: l}
+		l.Dots = false
+		s := series{Name: name, Look: l}
 		for _, m := range r.During {
 			v := of(m)
-			s.points = append(s.points, point{m.At.Minutes(), stat{v, v, v}})
+			s.Points = append(s.Points, report.At(m.At.Minutes(), report.Once(v)))
 		}
 		return s
 	}
 	const mib = 1 << 20
-	return figure{title: fmt.Sprintf("Soak of %s", duration(r.For)), panels: []panel{
-		{title: "Space", x: "minutes", y: "MiB", series: []series{
+	return figure{Title: fmt.Sprintf("Soak of %s", duration(r.For)), Panels: []panel{
+		{Title: "Space", X: "minutes", Y: "MiB", Series: []series{
 			over("memory", lookA, func(s sample) float64 { return float64(s.RSS) / mib }),
 			over("log", lookB, func(s sample) float64 { return float64(s.LogBytes) / mib }),
 		}},
-		{title: "Acknowledged", x: "minutes", y: "thousand records/s", series: []series{
-			over("records", look{color: lookLimit.color}, func(s sample) float64 { return s.Rate / 1000 }),
+		{Title: "Acknowledged", X: "minutes", Y: "thousand records/s", Series: []series{
+			over("records", look{Color: lookLimit.Color}, func(s sample) float64 { return s.Rate / 1000 }),
 		}},
-		{title: "Held", x: "minutes", y: "number", series: []series{
-			over("open files", look{color: lookA.color, dashed: true}, func(s sample) float64 { return float64(s.Files) }),
-			over("threads", look{color: lookB.color, dashed: true}, func(s sample) float64 { return float64(s.Threads) }),
+		{Title: "Held", X: "minutes", Y: "number", Series: []series{
+			over("open files", look{Color: lookA.Color, Dashed: true}, func(s sample) float64 { return float64(s.Files) }),
+			over("threads", look{Color: lookB.Color, Dashed: true}, func(s sample) float64 { return float64(s.Threads) }),
 		}},
 	}}
 }

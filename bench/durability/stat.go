@@ -2,113 +2,27 @@ package main
 
 import (
 	"cmp"
-	"fmt"
-	"slices"
-	"strings"
-	"time"
+
+	"github.com/zerobus-go/zerobus/bench/internal/report"
 )
 
 // stat is a figure over rounds, or over a time.
-type stat struct {
-	Median, Min, Max float64
-}
+type stat = report.Stat
 
-func statOf[T any](all []T, of func(T) float64) stat {
-	if len(all) == 0 {
-		return stat{}
-	}
-	v := make([]float64, len(all))
-	for i, r := range all {
-		v[i] = of(r)
-	}
-	slices.Sort(v)
-	return stat{Median: (v[(len(v)-1)/2] + v[len(v)/2]) / 2, Min: v[0], Max: v[len(v)-1]}
-}
+func statOf[T any](all []T, of func(T) float64) stat { return report.StatOf(all, of) }
 
-// text writes a figure with its range in brackets.
-func (s stat) text(unit func(float64) string) string {
-	if s.Min == s.Max {
-		return unit(s.Median)
-	}
-	return fmt.Sprintf("%s (%s to %s)", unit(s.Median), unit(s.Min), unit(s.Max))
-}
+func count[T int | int64 | float64](n T) string { return report.Count(n) }
 
-// count writes a whole number with its thousands separated.
-func count[T int | int64 | float64](n T) string {
-	s := fmt.Sprintf("%.0f", float64(n))
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
+func distinct[T any, V cmp.Ordered](all []T, of func(T) V) []V { return report.Distinct(all, of) }
 
-func times(v float64) string { return fmt.Sprintf("%.3g ×", v) }
-
-func percent(v float64) string { return fmt.Sprintf("%.0f %%", 100*v) }
-
-func threeDigits(v float64) string { return fmt.Sprintf("%.3g", v) }
-
-// span writes a time with three digits.
-func span(seconds float64) string {
-	switch {
-	case seconds >= 0.9995:
-		return fmt.Sprintf("%.3g s", seconds)
-	case seconds >= 0.9995e-3:
-		return fmt.Sprintf("%.3g ms", seconds*1e3)
-	}
-	return fmt.Sprintf("%.3g µs", seconds*1e6)
-}
-
-// size writes bytes with a binary unit, with three digits.
-func size(bytes float64) string {
-	switch {
-	case bytes >= 1000<<20: // three digits of MiB would not be written as such
-		return fmt.Sprintf("%.3g GiB", bytes/(1<<30))
-	case bytes >= 1000<<10:
-		return fmt.Sprintf("%.3g MiB", bytes/(1<<20))
-	case bytes >= 1000:
-		return fmt.Sprintf("%.3g KiB", bytes/(1<<10))
-	}
-	return fmt.Sprintf("%.0f B", bytes)
-}
-
-// plural writes a number with a thing.
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%s %ss", count(n), thing)
-}
-
-// table writes rows as Markdown, the first as the head.
-func table(rows [][]string) string {
-	var b strings.Builder
-	for i, row := range rows {
-		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
-		if i == 0 {
-			b.WriteString("|" + strings.Repeat("---|", len(row)) + "\n")
-		}
-	}
-	return b.String()
-}
-
-// distinct returns the values in their order.
-func distinct[T any, V cmp.Ordered](all []T, of func(T) V) (v []V) {
-	for _, x := range all {
-		v = append(v, of(x))
-	}
-	slices.Sort(v)
-	return slices.Compact(v)
-}
-
-// duration writes a time as it is given to a flag: 20m, not 20m0s.
-func duration(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
+// How figures are written, see package report.
+var (
+	times       = report.Times
+	percent     = report.Percent
+	threeDigits = report.ThreeDigits
+	span        = report.Span
+	size        = report.Size
+	plural      = report.Plural
+	table       = report.Table
+	duration    = report.Duration
+)

@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"os"
+)
 
 // Bounds of a soak, in bytes.
 const (
@@ -41,6 +45,34 @@ func (v verdict) String() string {
 	return fmt.Sprintf("%-6s %s: %s", word, v.What, v.Seen)
 }
 
+// conclude tells of all criteria, and gives errFailed if one does not hold.
+func conclude(verdicts []verdict) error {
+	var failed []error
+	for _, v := range verdicts {
+		fmt.Fprintln(os.Stderr, v)
+		if !v.OK {
+			failed = append(failed, fmt.Errorf("not so: %s", v.What))
+		}
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("%w: %w", errFailed, errors.Join(failed...))
+	}
+	return nil
+}
+
+// verdictRows is a table of them.
+func verdictRows(verdicts []verdict) [][]string {
+	rows := [][]string{{"must hold", "", "seen"}}
+	for _, v := range verdicts {
+		word := "yes"
+		if !v.OK {
+			word = "**no**"
+		}
+		rows = append(rows, []string{v.What, word, v.Seen})
+	}
+	return rows
+}
+
 // quarter returns the samples of a quarter, 0 to 3, of the load; at least one if there are any.
 func quarter(all []sample, q int) []sample {
 	from, to := len(all)*q/4, len(all)*(q+1)/4
@@ -76,7 +108,7 @@ func (r soakResult) judge() []verdict {
 		},
 		{
 			"the log is mostly below " + size(logUsual), logs.Median <= logUsual,
-			fmt.Sprintf("median %s", logs.text(bytes)),
+			fmt.Sprintf("median %s", logs.Text(bytes)),
 		},
 		{
 			"the log is small again afterwards", r.After.LogBytes <= logCalm,
