@@ -23,15 +23,37 @@ func (b Bitmap) Append(n int, set bool) Bitmap {
 }
 
 // fill makes a bitmap of n ones in b's memory.
-func (b Bitmap) fill(n int) Bitmap {
-	b = b[:0]
-	for range n >> 3 {
+func (b Bitmap) fill(n int) Bitmap { return b.appendOnes(0, n) }
+
+// appendOnes sets m bits from n on, where n bits are held so far.
+func (b Bitmap) appendOnes(n, m int) Bitmap {
+	b = b.truncate(n)
+	if n&7 != 0 {
+		b[len(b)-1] |= 0xff << (n & 7)
+	}
+	for len(b) < bitmapLen(n+m) {
 		b = append(b, 0xff)
 	}
-	if n&7 != 0 {
-		b = append(b, 1<<(n&7)-1)
+	return b.truncate(n + m)
+}
+
+// appendZeros clears m bits from n on, where n bits are held so far.
+func (b Bitmap) appendZeros(n, m int) Bitmap {
+	return appendZeros(b.truncate(n), bitmapLen(n+m)-bitmapLen(n))
+}
+
+// appendBits adds the first m bits of o, where n bits are held so far.
+func (b Bitmap) appendBits(n int, o Bitmap, m int) Bitmap {
+	b, o = b.truncate(n), o[:bitmapLen(m)]
+	shift := n & 7
+	if shift == 0 {
+		return append(b, o...).truncate(n + m)
 	}
-	return b
+	for _, x := range o { // the low bits of each fill the last byte up, the high ones begin the next
+		b[len(b)-1] |= x << shift
+		b = append(b, x>>(8-shift))
+	}
+	return b.truncate(n + m)
 }
 
 // truncate keeps the first n bits.

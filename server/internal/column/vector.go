@@ -3,7 +3,6 @@ package column
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/zerobus-go/zerobus/schema"
 )
@@ -288,73 +287,11 @@ func (v *Vector) EndBytes() {
 	v.N++
 }
 
-// prepare makes a column that has nulls, or no value yet, ready for one more value, and marks it as one.
-func (v *Vector) prepare() {
-	if v.Nulls > 0 {
-		v.ready()
-		v.Valid = v.Valid.Append(v.N, true)
-	} else if len(v.Offsets) == 0 {
-		v.Offsets = append(v.Offsets, 0)
-	}
-}
-
 func (v *Vector) appended() {
 	if v.Nulls > 0 {
 		v.Valid = v.Valid.Append(v.N, true)
 	}
 	v.N++
-}
-
-// AppendNull adds a null.
-func (v *Vector) AppendNull() {
-	if v.Layout == Struct {
-		for i := range v.Kids {
-			v.Kids[i].AppendNull()
-		}
-	}
-	if v.Nulls < v.N {
-		if v.Nulls == 0 {
-			v.Valid = v.Valid.fill(v.N)
-		}
-		v.appendZeros(1)
-		v.Valid = v.Valid.Append(v.N, false)
-	}
-	v.Nulls++
-	v.N++
-}
-
-// appendNulls adds n nulls.
-func (v *Vector) appendNulls(n int) {
-	if v.Nulls == v.N {
-		if v.Layout == Struct {
-			for i := range v.Kids {
-				v.Kids[i].appendNulls(n)
-			}
-		}
-		v.Nulls += n
-		v.N += n
-		return
-	}
-	for range n {
-		v.AppendNull()
-	}
-}
-
-// ready is what every value that is added asks for first.
-func (v *Vector) ready() {
-	if v.Nulls > 0 && v.Nulls == v.N {
-		v.materialize()
-	}
-}
-
-// materialize gives a column of nulls the slices that it needs before a value comes.
-func (v *Vector) materialize() {
-	n, kept := v.N, v.zeros
-	v.resize(kept)
-	v.Valid = appendZeros(v.Valid[:bitmapLen(kept)], bitmapLen(n)-bitmapLen(kept))
-	v.N = kept
-	v.appendZeros(n - kept)
-	v.N = n
 }
 
 // resize sets the length of the slice of the layout to n rows, within what it holds or has held.
@@ -381,44 +318,6 @@ func (v *Vector) resize(n int) {
 	}
 }
 
-// appendZeros appends n zero values to the slice of the layout; N stays.
-func (v *Vector) appendZeros(n int) {
-	switch v.Layout {
-	case Bool:
-		for i := range n {
-			v.Bits = v.Bits.Append(v.N+i, false)
-		}
-	case Int32:
-		v.I32 = appendZeros(v.I32, n)
-	case Int64:
-		v.I64 = appendZeros(v.I64, n)
-	case Float32:
-		v.F32 = appendZeros(v.F32, n)
-	case Float64:
-		v.F64 = appendZeros(v.F64, n)
-	case Int128:
-		v.Dec = appendZeros(v.Dec, n)
-	case Bytes, List, Map:
-		end := int32(0)
-		if len(v.Offsets) == 0 {
-			v.Offsets = append(v.Offsets, 0)
-		} else {
-			end = v.Offsets[len(v.Offsets)-1]
-		}
-		v.Offsets = slices.Grow(v.Offsets, n)
-		for range n {
-			v.Offsets = append(v.Offsets, end)
-		}
-	}
-}
-
-func appendZeros[T any](s []T, n int) []T {
-	s = slices.Grow(s, n)
-	s = s[:len(s)+n]
-	clear(s[len(s)-n:])
-	return s
-}
-
 // Truncate drops the values from n on, and what is there of a value that was begun and not ended.
 func (v *Vector) Truncate(n int) {
 	v.truncate(n)
@@ -438,6 +337,9 @@ func (v *Vector) truncate(n int) {
 		v.N, v.Nulls, v.Data = n, n, v.Data[:0]
 		v.zeros = min(v.zeros, n)
 		return
+	}
+	if n == 0 {
+		v.Nulls = 0
 	}
 	if v.Nulls > 0 {
 		for i := n; i < v.N; i++ {
@@ -463,76 +365,6 @@ func (v *Vector) truncate(n int) {
 	}
 	if v.Layout == Bytes && len(v.Offsets) > 0 {
 		v.Data = v.Data[:v.Offsets[n]]
-	}
-}
-
-func (v *Vector) appendVector(o *Vector) {
-	if o.N == 0 {
-		return
-	}
-	if o.AllNull() {
-		v.appendNulls(o.N)
-		return
-	}
-	v.ready()
-	if v.Nulls == 0 && o.Nulls > 0 {
-		v.Valid = v.Valid.fill(v.N)
-	}
-	if v.Nulls+o.Nulls > 0 {
-		for i := range o.N {
-			v.Valid = v.Valid.Append(v.N+i, o.IsValid(i))
-		}
-	}
-	switch v.Layout {
-	case Bool:
-		for i := range o.N {
-			v.Bits = v.Bits.Append(v.N+i, o.Bits.Get(i))
-		}
-	case Int32:
-		v.I32 = append(v.I32, o.I32...)
-	case Int64:
-		v.I64 = append(v.I64, o.I64...)
-	case Float32:
-		v.F32 = append(v.F32, o.F32...)
-	case Float64:
-		v.F64 = append(v.F64, o.F64...)
-	case Int128:
-		v.Dec = append(v.Dec, o.Dec...)
-	case Bytes:
-		if len(v.Offsets) == 0 {
-			v.Offsets = append(v.Offsets, 0)
-		}
-		base := int32(len(v.Data))
-		v.Offsets = slices.Grow(v.Offsets, o.N)
-		for _, off := range o.Offsets[1:] {
-			v.Offsets = append(v.Offsets, base+off)
-		}
-		v.Data = append(v.Data, o.Data...)
-	case Struct:
-		v.appendKids(o)
-	case List, Map:
-		if len(v.Offsets) == 0 {
-			v.Offsets = append(v.Offsets, 0)
-		}
-		base := int32(v.Kids[0].N)
-		v.Offsets = slices.Grow(v.Offsets, o.N)
-		for _, off := range o.Offsets[1:] {
-			v.Offsets = append(v.Offsets, base+off)
-		}
-		v.appendKids(o)
-	}
-	v.N += o.N
-	v.Nulls += o.Nulls
-}
-
-// appendKids adds the kids of o; those that it lacks at the end get nulls.
-func (v *Vector) appendKids(o *Vector) {
-	for i := range v.Kids {
-		if i < len(o.Kids) {
-			v.Kids[i].appendVector(&o.Kids[i])
-			continue
-		}
-		v.Kids[i].appendNulls(o.N)
 	}
 }
 

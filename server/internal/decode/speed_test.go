@@ -75,11 +75,11 @@ func variations() []workload {
 	all := workloads()
 	air, wide, airJSON := all[0], all[1], all[2]
 
-	gaps, swapped, umlauts := air, wide, air
-	gaps.name, swapped.name, umlauts.name = "proto/25B-gaps", "proto/265B-swapped", "proto/25B-umlauts"
+	gaps, swapped, sparse, umlauts := air, wide, wide, air
+	gaps.name, swapped.name, sparse.name, umlauts.name = "proto/25B-gaps", "proto/265B-swapped", "proto/265B-sparse", "proto/25B-umlauts"
 	gapsJSON, spaced := airJSON, airJSON
 	gapsJSON.name, spaced.name = "json/61B-gaps", "json/61B-spaced"
-	for _, w := range []*workload{&gaps, &swapped, &umlauts, &gapsJSON, &spaced} {
+	for _, w := range []*workload{&gaps, &swapped, &sparse, &umlauts, &gapsJSON, &spaced} {
 		w.records = nil
 	}
 	for r := range 256 {
@@ -100,15 +100,22 @@ func variations() []workload {
 		spaced.records = append(spaced.records, bytes.ReplaceAll(bytes.ReplaceAll(airJSON.records[r], []byte(":"), []byte(": ")), []byte(","), []byte(", ")))
 		umlauts.records = append(umlauts.records, wire{}.text(1, fmt.Sprintf("fühler-%04d-äöü", r)).int(2, int64(r%60-10)).int(3, int64(40+r*7)))
 		record := wide.records[r]
-		if r%2 == 1 {
-			half := 0
-			for range 10 {
-				_, _, n := protowire.ConsumeField(record[half:])
-				half += n
+		var few wire
+		at, half := 0, 0
+		for i := range 20 {
+			if i == 10 {
+				half = at
 			}
+			_, _, n := protowire.ConsumeField(record[at:])
+			if (i+r)%4 == 0 {
+				few = append(few, record[at:at+n]...)
+			}
+			at += n
+		}
+		if r%2 == 1 {
 			record = append(slices.Clone(record[half:]), record[:half]...)
 		}
-		swapped.records = append(swapped.records, record)
+		swapped.records, sparse.records = append(swapped.records, record), append(sparse.records, few)
 	}
 
 	places := workload{name: "json/doubles", columns: "lat DOUBLE, lon DOUBLE, speed DOUBLE, heading DOUBLE"}
@@ -141,7 +148,7 @@ func variations() []workload {
 		}
 		broad.records = append(broad.records, w)
 	}
-	return []workload{gaps, swapped, umlauts, broad, gapsJSON, spaced, places}
+	return []workload{gaps, swapped, sparse, umlauts, broad, gapsJSON, spaced, places}
 }
 
 func (w *workload) decoder(t testing.TB) (Decoder, *column.Chunk) {
