@@ -32,7 +32,7 @@ SEED ?= 1
 crash: ## seeded crashes of the log and of the whole path to the tables: make crash RUNS=5000 SEED=1
 	@mkdir -p $(BIN)
 	go test -count 1 -timeout 0 -v -run '^TestCrash_NothingKnownIsEverLost$$' ./server/internal/wal -wal.crashes $(RUNS) -wal.seed $(SEED) | tee $(BIN)/crash.log
-	go test -count 1 -timeout 0 -v -run '^TestCrash_EveryStepOfLogAndTable$$' ./server/internal/table -table.crashes $(RUNS) -table.seed $(SEED) | tee -a $(BIN)/crash.log
+	go test -count 1 -timeout 0 -v -run '^TestCrash_DT07_EveryStepOfLogAndTable$$' ./server/internal/table -table.crashes $(RUNS) -table.seed $(SEED) | tee -a $(BIN)/crash.log
 	go test -count 1 -timeout 0 -run '^TestCrash_LocalAtEveryStep$$' ./server/internal/lake -lake.crashes $(RUNS) -lake.seed $(SEED)
 	@sed -n -E 's/.* ([0-9]+ runs, [0-9]+ known, 0 lost)$$/log alone: \1/p; /^[0-9]+ runs, .* 0 doubled$$/p' $(BIN)/crash.log
 
@@ -91,14 +91,26 @@ tidy: ## tidy the go.mod files
 cross: ## build the SDK and the tool for every supported platform
 	./tools/cross
 
+# A case that fails is repeated with the seed that it tells: make property CASES=1 SEED=…
+CASES ?= 2000
+.PHONY: property
+property: ## random tables and rows through the whole server, read back by delta-rs: make property CASES=2000 SEED=1
+	@./interop/venv
+	@mkdir -p $(BIN) interop/.out
+	@go build -o $(BIN)/property ./server/internal/property
+	@rm -rf interop/.out/property
+	@$(BIN)/property -cases $(CASES) -seed $(SEED) -dir interop/.out/property
+	@PYTHONDONTWRITEBYTECODE=1 interop/.venv/bin/python interop/property.py interop/.out/property
+
 .PHONY: interop
 interop: build ## other people's clients and readers against our server (installs Python packages into interop/)
+	@go build -o $(BIN)/property ./server/internal/property
 	./interop/run
 	./interop/sdks/run quick
 
 .PHONY: interop-spark
-interop-spark: build ## Spark with Delta Lake reads our tables and writes beside us (installs a Spark into interop/)
-	./interop/spark/run
+interop-spark: build ## Spark with Delta Lake reads our tables and writes beside us (installs a Spark into interop/); PARTS='tables logs' runs these
+	./interop/spark/run $(PARTS)
 
 .PHONY: interop-sdks
 interop-sdks: build ## published packages of the official SDKs against our server; ONLY='java rust' runs these languages
@@ -113,10 +125,22 @@ bench-client: ## the SDK against a common client: tables and plots into bench/re
 	@go build -o $(BIN)/bench-client ./bench/client
 	@$(BIN)/bench-client $(if $(QUICK),-quick,-out bench/results)
 
+# A group alone, such as GROUP=latency; FLIGHTS names the Parquet file of the group flights. .bin/bench-server -help has more.
+.PHONY: bench-server
+bench-server: ## the server, decoder to table: results into bench/results, GROUP=… for some; QUICK=1 prints one line of JSON
+	@go build -o $(BIN)/bench-server ./bench/server
+	@go build -o $(BIN)/ ./server/cmd/zerobus ./server/internal/decodebench ./server/internal/commits
+	@$(BIN)/bench-server -bin .bin $(if $(QUICK),-quick,$(if $(GROUP),-group '^($(GROUP))$$') $(if $(FLIGHTS),-flights '$(FLIGHTS)') -out bench/results)
+
 .PHONY: bench-groupcommit
 bench-groupcommit: ## group commit: records and syncs a second by streams, with table and plot into bench/results
 	@go build -o $(BIN)/bench-durability ./bench/durability
 	@$(BIN)/bench-durability groupcommit -dir bench/.out -out bench/results
+
+.PHONY: bench-commits
+bench-commits: ## 5,000 commits on one table: latency, size of the log and opening, with plot into bench/results
+	@go build -o $(BIN)/bench-durability ./bench/durability
+	@$(BIN)/bench-durability commits -dir bench/.out -out bench/results
 
 FOR ?= 20m
 .PHONY: soak

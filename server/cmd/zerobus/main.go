@@ -88,6 +88,6 @@ Load:        zerobus ingest --table main.default.t FILE.ndjson`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newDemo(), newServe(), newSQL(), newPrincipal(), newTokenKey(), newIngest(), newTable(), newGenerateProto(), newVersion())
+	root.AddCommand(newDemo(), newServe(), newSQL(), newPrincipal(), newTokenKey(), newIngest(), newTable(), newGenerateProto(), newBench(), newVersion())
 	return root
 }

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/zerobus-go/zerobus/bench/internal/report"
+)
+
+func tableRows(all []Case) [][]string {
+	rows := [][]string{{"records", "number", "records/s", "MB/s", "seconds", "commits", "CPU server", "CPU client", "data for a million"}}
+	for _, c := range all {
+		rows = append(rows, []string{
+			c.title(), c.middle(func(v float64) string { return report.Count(v) }, func(r Run) float64 { return float64(r.Sent) }),
+			c.cell(func(v float64) string { return report.Count(v) }, func(r Run) float64 { return r.TablePerSecond }),
+			c.middle(digits, func(r Run) float64 { return r.TablePerSecond * float64(r.RecordBytes) / 1e6 }),
+			c.middle(report.ThreeDigits, func(r Run) float64 { return r.TableSeconds }),
+			c.middle(report.ThreeDigits, func(r Run) float64 { return float64(r.Commits) }),
+			c.middle(report.ThreeDigits, func(r Run) float64 { return r.ServerCPU }),
+			c.middle(report.ThreeDigits, func(r Run) float64 { return r.ClientCPU }),
+			c.middle(report.Size, func(r Run) float64 { return r.DataBytes }),
+		})
+	}
+	return rows
+}
+
+func memoryRows(all []Case) [][]string {
+	rows := [][]string{{"streams", "resident", "records/s", "ack p99"}}
+	for i, c := range all {
+		rows = append(rows, []string{
+			[]string{"64 that write", "and 1,000 idle"}[i%2], c.cell(report.Size, func(r Run) float64 { return r.Resident }),
+			c.cell(func(v float64) string { return report.Count(v) }, func(r Run) float64 { return r.PerSecond }),
+			c.middle(millis, func(r Run) float64 { return r.Ack.P99 }),
+		})
+	}
+	return rows
+}
+
+func behindRows(all []Case) [][]string {
+	rows := [][]string{{"table", "records/s", "MB/s", "ack p99", "to the table p99"}}
+	for i, c := range all {
+		rows = append(rows, []string{
+			[]string{"new", "with commits behind it"}[i%2], c.cell(func(v float64) string { return report.Count(v) }, func(r Run) float64 { return r.PerSecond }),
+			c.middle(digits, func(r Run) float64 { return r.MB }), c.middle(millis, func(r Run) float64 { return r.Ack.P99 }),
+			c.middle(millis, func(r Run) float64 { return r.Table.P99 }),
+		})
+	}
+	return rows
+}
+
+// growthParts is how many parts of a growing table's commits are told.
+const growthParts = 20
+
+// growthPoint is a part of the commits: up to which one, and what they took in milliseconds.
+type growthPoint struct {
+	upTo     int
+	p50, p99 report.Stat
+}
+
+func growthPoints(all []Growth) (points []growthPoint) {
+	if len(all) == 0 {
+		return nil
+	}
+	n := len(all[0].Commits)
+	size := max(1, n/growthParts)
+	for from := 0; from+size <= n; from += size {
+		quantile := func(part int) func(g Growth) float64 {
+			return func(g Growth) float64 {
+				took := slices.Sorted(slices.Values(g.Commits[from : from+size]))
+				return float64(took[(len(took)-1)*part/100]) / 1e6
+			}
+		}
+		points = append(points, growthPoint{from + size, report.StatOf(all, quantile(50)), report.StatOf(all, quantile(99))})
+	}
+	return points
+}
+
+func growthRows(all []Growth) [][]string {
+	rows := [][]string{{"up to file", "commit p50", "p99"}}
+	for _, p := range growthPoints(all) {
+		rows = append(rows, []string{report.Count(p.upTo), p.p50.Text(millis), p.p99.Text(millis)})
+	}
+	return rows
+}
+
+func byHandRows(all []ByHand) [][]string {
+	rows := [][]string{{"rows", "rows/s", "data for a million"}}
+	for _, h := range all {
+		rows = append(rows, []string{fmt.Sprintf("%s, by hand", h.Shape), report.StatOf(h.Rows, same).Text(func(v float64) string { return report.Count(v) }), report.Size(h.Bytes)})
+	}
+	return rows
+}
