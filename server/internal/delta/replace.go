@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -239,10 +240,26 @@ func sum(sizes []int64) (total int64) {
 
 // Mentions tells whether the table has a file of this path, or has had one that a tombstone still tells of.
 func (s *Snapshot) Mentions(path string) bool {
-	for f := range s.Files() {
-		if f.Path == path {
+	for p := range s.Mentioned() {
+		if p == path {
 			return true
 		}
 	}
-	return slices.ContainsFunc(s.removes, func(r Remove) bool { return r.Path == path })
+	return false
+}
+
+// Mentioned yields the paths of the files that the table has, and of those that a tombstone still tells of.
+func (s *Snapshot) Mentioned() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for f := range s.Files() {
+			if !yield(f.Path) {
+				return
+			}
+		}
+		for i := range s.removes {
+			if !yield(s.removes[i].Path) {
+				return
+			}
+		}
+	}
 }

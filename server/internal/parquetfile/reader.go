@@ -18,6 +18,9 @@ const (
 	minValue   = 8
 )
 
+// maxFooter bounds what is read before anything is known of a file, in bytes. A thousand columns in a thousand row groups take less.
+const maxFooter = 256 << 20
+
 // ReadChunks reads the file's first limit rows, or all with a negative limit, in order and in chunks of up to 1,024 rows, or of 8 MiB and one row, with
 // all columns of the table. Columns and fields are found by name, or by id where [ByIDKey] says so; what the file does not have is null. A column whose physical
 // type is not the one that Write gives it is an error, except that decimals may have any of Parquet's forms. Lists and maps may have
@@ -69,8 +72,11 @@ func open(r io.ReaderAt, size int64) (f *parquet.File, err error) {
 	if n, err := r.ReadAt(end[:], size-trailer); n < trailer {
 		return nil, fmt.Errorf("read the end of the file: %w", err)
 	}
-	if n := int64(binary.LittleEndian.Uint32(end[:])); n > size-trailer-int64(len(magic)) {
+	switch n := int64(binary.LittleEndian.Uint32(end[:])); {
+	case n > size-trailer-int64(len(magic)):
 		return nil, fmt.Errorf("the footer of %d bytes does not fit into a file of %d bytes", n, size)
+	case n > maxFooter:
+		return nil, fmt.Errorf("the footer of %d bytes is more than the limit of %d", n, maxFooter)
 	}
 	return parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 }

@@ -244,3 +244,26 @@ func TestRead_DamagedFiles(t *testing.T) {
 		t.Errorf("only %d of %d damages were found", found, 2*len(file))
 	}
 }
+
+// A sparse file can claim any footer, which the library would make room for.
+func TestRead_FooterBeyondTheLimit(t *testing.T) {
+	const size = 1 << 40
+	err := Read(sparse{size, "\xff\xff\xff\xffPAR1"}, size, &schema.Struct{Fields: []schema.Field{{Name: "id", Type: schema.Type{Kind: schema.Long}}}}, 1, func([]any) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "more than the limit") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// sparse is a file of zeros with an end.
+type sparse struct {
+	size int64
+	end  string
+}
+
+func (s sparse) ReadAt(p []byte, at int64) (int, error) {
+	clear(p)
+	if from := s.size - int64(len(s.end)); at+int64(len(p)) > from {
+		copy(p[max(0, from-at):], s.end[max(0, at-from):])
+	}
+	return len(p), nil
+}

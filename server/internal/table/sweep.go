@@ -200,14 +200,14 @@ func (t *Table) sweep(ctx context.Context) {
 	}
 }
 
-// keepNamed takes the files out of orphans that the table names.
+// keepNamed takes the files out of orphans that the table names, or has named: earlier versions need what was removed since.
 func (t *Table) keepNamed() {
 	if len(t.orphans) == 0 {
 		return
 	}
 	named := map[string]bool{}
-	for f := range t.delta.Snapshot().Files() {
-		named[strings.ToLower(f.Path)] = true // names of ours have nothing that is encoded
+	for path := range t.delta.Snapshot().Mentioned() {
+		named[strings.ToLower(path)] = true // names of ours have nothing that is encoded
 	}
 	left := t.orphans[:0]
 	for _, name := range t.orphans {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/zerobus-go/zerobus/server/internal/lake"
 	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
@@ -166,6 +167,36 @@ func TestSweep_FilesOfEarlierVersionsStay(t *testing.T) {
 		t.Errorf("the ledger still has %q, %v", known.Orphans, err)
 	}
 	c.stop()
+}
+
+// A file that the ledger takes for an orphan had its commit after all, late, and was removed since: a tombstone tells of it, and
+// earlier versions need it.
+func TestSweep_FilesWithATombstoneStay(t *testing.T) {
+	h := newHouse(t)
+	a := h.start(never)
+	a.sql("CREATE TABLE main.default.t (id BIGINT)")
+	tab := a.open(tName)
+	for i := range int64(2) {
+		a.durable(tab, 5*i, 5)
+		a.flush(tab)
+	}
+	files := h.files()
+	if err := a.ledger.SetOrphans(tab.Info().ID, files); err != nil {
+		t.Fatal(err)
+	}
+	a.crash()
+	commit := fmt.Sprintf(`{"commitInfo":{"timestamp":1,"operation":"DELETE"}}
+{"remove":{"path":%q,"deletionTimestamp":%d,"dataChange":true}}
+`, files[0], time.Now().UnixMilli())
+	if err := h.lake.Put(t.Context(), fmt.Sprintf("main/default/t/_delta_log/%020d.json", 3), []byte(commit)); err != nil {
+		t.Fatal(err)
+	}
+	b := h.start(never)
+	b.open(tName)
+	b.stop()
+	if now := h.files(); !slices.Equal(now, files) {
+		t.Errorf("before %q, after %q", files, now)
+	}
 }
 
 // forgetfulLedger cannot be told that there are no orphans any more.
