@@ -129,7 +129,7 @@ func TestLoad_NoStreamIsNoEarlyEnd(t *testing.T) {
 func TestLoad_BlamesTheRecordThatIsRefusedAlone(t *testing.T) {
 	inBubble(t, func(w *loadTest) {
 		w.srv.Script(
-			zerobustest.Accept(zerobustest.On(0, zerobustest.Fail(codes.InvalidArgument, "one of them is bad"))),
+			zerobustest.Accept(zerobustest.On(0, zerobustest.Wait(time.Millisecond), zerobustest.Fail(codes.InvalidArgument, "one of them is bad"))),
 			// All again, one a message. Records 3 to 5 are good, and yet not acknowledged.
 			zerobustest.Accept(zerobustest.On(6, zerobustest.Ack(2), zerobustest.Wait(time.Millisecond), zerobustest.Fail(codes.InvalidArgument, "it is bad"))),
 			// One after the other, from record 3.
