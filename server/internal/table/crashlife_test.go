@@ -311,7 +311,7 @@ func (s *server) tidy() {
 	for _, name := range s.names {
 		var asked sync.WaitGroup
 		err := s.append(0, name, 1, &asked)
-		for errors.Is(err, wal.ErrFull) { // until what was replayed is committed
+		for try := 0; try < 1000 && errors.Is(err, wal.ErrFull); try++ { // until what was replayed is committed
 			time.Sleep(100 * time.Millisecond)
 			err = s.append(0, name, 1, &asked)
 		}

@@ -22,7 +22,11 @@ func (ts *Tables) Vacuum(ctx context.Context, info catalog.Table, o delta.Vacuum
 	if ts.staged != nil {
 		o.Staged = func() func(string) bool { return ts.staged(info.ID) }
 	}
-	return d.Vacuum(ctx, o)
+	res, err := d.Vacuum(ctx, o)
+	if err != nil {
+		err = fmt.Errorf("table %s: %w", info.Name, err)
+	}
+	return res, err
 }
 
 // Check looks at the whole of a table: see tablecheck.Check.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -60,9 +59,7 @@ func grouped(t *testing.T, groups [][]string) (*waltest.Disk, []record) {
 		d.Hook(nil)
 	}
 	// The idle writer's mark, by which damage of the last group is told from an interrupted write.
-	for end := length(want); d.Read(segmentName(1))[end+12] == 0; {
-		runtime.Gosched()
-	}
+	eventually(t, "the mark", func() bool { return d.Read(segmentName(1))[length(want)+12] != 0 })
 	d.StopAt(1)
 	l.Close()
 	d.Kill()
