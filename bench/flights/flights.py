@@ -41,7 +41,9 @@ def check(source, tables, out):
         print(path.rsplit("/", 1)[1], got, f"version {t.version()}, {size:,} bytes of Parquet")
         assert got == want, "the table is not the source"
     runs = [json.load(open(path)) for path in sorted(glob.glob(out + "/run-*.json"))]
-    for key in sorted({k for r in runs for k in r if isinstance(r[k], (int, float)) and ("per_second" in k or k == "seconds")}):
+    for r in runs:
+        r["committed_records_per_second"] = r["records"] / r["committed_seconds"]
+    for key in sorted({k for r in runs for k in r if isinstance(r[k], (int, float)) and ("per_second" in k or "seconds" in k)}):
         values = [r[key] for r in runs]
         print(f"{key}: median {statistics.median(values):,.2f}, from {min(values):,.2f} to {max(values):,.2f} in {len(values)} runs")
 

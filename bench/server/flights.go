@@ -13,7 +13,7 @@ import (
 
 // Flight is one load of the flights.
 type Flight struct {
-	Rows   float64 // a second
+	Rows   float64 // a second, until all were in the table
 	Bytes  float64 // of the table's Parquet files
 	Source float64 // of the file that they come from
 }
@@ -48,10 +48,14 @@ func readFlights(dir string, runs int, source float64) (all []Flight, err error)
 			return nil, err
 		}
 		var told struct {
-			Rows float64 `json:"records_per_second"`
+			Records   float64 `json:"records"`
+			Committed float64 `json:"committed_seconds"`
 		}
 		if err := json.Unmarshal(text, &told); err != nil {
 			return nil, err
+		}
+		if told.Committed <= 0 {
+			return nil, errors.New("a load does not tell when its rows were in the table")
 		}
 		files, err := filepath.Glob(filepath.Join(dir, "data/tables/main/default", fmt.Sprintf("flights_%d", run), "*.parquet"))
 		if err != nil {
@@ -60,7 +64,7 @@ func readFlights(dir string, runs int, source float64) (all []Flight, err error)
 		if len(files) == 0 {
 			return nil, errors.New("the table of a load has no files")
 		}
-		f := Flight{Rows: told.Rows, Source: source}
+		f := Flight{Rows: told.Records / told.Committed, Source: source}
 		for _, name := range files {
 			info, err := os.Stat(name)
 			if err != nil {

@@ -226,7 +226,7 @@ func TestReadFlights(t *testing.T) {
 	if err := os.MkdirAll(files, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{filepath.Join(dir, "run-1.json"): `{"records_per_second": 12}`, filepath.Join(files, "a.parquet"): "1234"} {
+	for name, text := range map[string]string{filepath.Join(dir, "run-1.json"): `{"records": 24, "committed_seconds": 2}`, filepath.Join(files, "a.parquet"): "1234"} {
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}

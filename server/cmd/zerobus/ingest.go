@@ -8,14 +8,15 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/zerobus-go/zerobus"
+	"github.com/zerobus-go/zerobus/server/internal/admin"
 )
 
 func newIngest() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ingest --table CATALOG.SCHEMA.TABLE FILE…",
 		Short: "Load files: NDJSON or CSV, compressed or not",
-		Long: `Streams the records of files into a table, in order, and returns when all of them are durable. - is standard input;
-files that end in .gz are decompressed.
+		Long: `Streams the records of files into a table, in order, and returns when all of them are durable, or with --commit when they are in
+the table. - is standard input; files that end in .gz are decompressed.
 
 NDJSON has one JSON object a line, which is sent as it stands: dates are days since 1970, times microseconds since 1970,
 BINARY is base64. Blank lines are no records.
@@ -58,6 +59,7 @@ the same records in the same order each time; new ones may follow.`,
 	producer := f.String("producer", "", "name of these inputs, for which the server keeps how far they are")
 	inflight := f.Int("max-inflight", zerobus.DefaultStreamSettings().MaxInflightRecords, "records that may be sent and not acknowledged")
 	batch := f.Int("max-batch-records", 0, "records in one message at most (default no limit)")
+	commit := f.Bool("commit", false, "have the records committed to the table at once, and wait for it; for the server of a data directory")
 	cmd.RunE = command(func(cmd *cobra.Command, args []string) error {
 		if !slices.Contains([]string{"auto", "ndjson", "csv"}, *format) {
 			return &usageError{fmt.Sprintf("--format %q: expected auto, ndjson or csv", *format)}
@@ -77,11 +79,14 @@ the same records in the same order each time; new ones may follow.`,
 		if err != nil {
 			return err
 		}
+		if *commit && t.data == "" {
+			return &usageError{"--commit is for the server of a data directory: name it by --data instead of by its endpoints"}
+		}
 		inputs, err := findInputs(args, *format, cmd.InOrStdin())
 		if err != nil {
 			return err
 		}
-		return ingest(cmd, *asJSON, &loader{
+		return ingest(cmd, *asJSON, *commit, &loader{
 			target: t, inputs: inputs, stdin: cmd.InOrStdin(), comma: separator, skip: *skip, producer: *producer,
 			options: []zerobus.StreamOption{zerobus.WithMaxInflightRecords(*inflight), zerobus.WithMaxBatchRecords(*batch)},
 			meter:   newMeter(totalSize(inputs)),
@@ -91,7 +96,7 @@ the same records in the same order each time; new ones may follow.`,
 }
 
 // ingest runs a load, with its progress on standard error and its summary on standard output.
-func ingest(cmd *cobra.Command, asJSON bool, l *loader) error {
+func ingest(cmd *cobra.Command, asJSON, commit bool, l *loader) error {
 	ctx := cmd.Context()
 	sdk, err := l.target.connect()
 	if err != nil {
@@ -109,8 +114,13 @@ func ingest(cmd *cobra.Command, asJSON bool, l *loader) error {
 	end := l.meter.show(progress, isTerminal(progress))
 	err = l.run(ctx)
 	result := l.meter.look()
+	var committed float64
+	if commit && err == nil {
+		committed, err = l.commit(cmd)
+	}
 	end()
 	sum := summarize(l, result, err)
+	sum.Committed = committed
 	if asJSON {
 		if printErr := printJSON(cmd.OutOrStdout(), sum); err == nil {
 			err = printErr
@@ -124,6 +134,19 @@ func ingest(cmd *cobra.Command, asJSON bool, l *loader) error {
 	return nil
 }
 
+// commit has the server commit what is durable, and tells the seconds since the first record could be sent.
+func (l *loader) commit(cmd *cobra.Command) (seconds float64, err error) {
+	err = look(cmd, l.target.data, func(api admin.API) error {
+		err := api.Flush(cmd.Context(), l.target.table)
+		seconds = l.meter.look().seconds
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("all records are durable, but not in the table yet: %w", err)
+	}
+	return seconds, nil
+}
+
 // summary is the result of a load. Bytes are those of the records.
 type summary struct {
 	Table            string  `json:"table"`
@@ -132,6 +155,7 @@ type summary struct {
 	Seconds          float64 `json:"seconds"`
 	RecordsPerSecond int64   `json:"records_per_second"`
 	MBPerSecond      float64 `json:"mb_per_second"`
+	Committed        float64 `json:"committed_seconds,omitempty"` // until they were in the table, with --commit
 	Skipped          int64   `json:"skipped"`
 	Error            string  `json:"error,omitempty"`
 	Place            string  `json:"place,omitempty"`  // FILE:LINE of the record to blame
@@ -160,6 +184,10 @@ func (s summary) print(w io.Writer) {
 	if s.Skipped > 0 {
 		skipped = fmt.Sprintf(" (%s skipped)", count(s.Skipped))
 	}
-	fmt.Fprintf(w, "%s records%s, %.1f MB in %.1f s: %s records/s, %.1f MB/s\n",
-		count(s.Records), skipped, float64(s.Bytes)/1e6, s.Seconds, count(s.RecordsPerSecond), s.MBPerSecond)
+	committed := ""
+	if s.Committed > 0 {
+		committed = fmt.Sprintf("; in the table after %.1f s", s.Committed)
+	}
+	fmt.Fprintf(w, "%s records%s, %.1f MB in %.1f s: %s records/s, %.1f MB/s%s\n",
+		count(s.Records), skipped, float64(s.Bytes)/1e6, s.Seconds, count(s.RecordsPerSecond), s.MBPerSecond, committed)
 }

@@ -175,6 +175,27 @@ func TestIngest_NDJSON(t *testing.T) {
 	w.wantIDs(2035)
 }
 
+func TestIngest_Commit(t *testing.T) {
+	w := newIngestTest(t, eventColumns, "") // commits by itself in an hour
+	out, _ := w.ingest(0, events(0, 3), "--commit", "-")
+	if want := regexp.MustCompile(`^3 records, 0\.0 MB in [0-9.]+ s: [0-9,]+ records/s, [0-9.]+ MB/s; in the table after [0-9.]+ s\n$`); !want.MatchString(out) {
+		t.Errorf("summary %q", out)
+	}
+	out, _ = w.ingest(0, events(3, 2), "--commit", "--json", "-")
+	var sum summary
+	if err := json.Unmarshal([]byte(out), &sum); err != nil {
+		t.Fatal(err)
+	}
+	if sum.Records != 2 || sum.Committed < sum.Seconds {
+		t.Errorf("%+v", sum)
+	}
+	versions, err := filepath.Glob(filepath.Join(w.data, "tables", "main", "default", "events", "_delta_log", "0*.json"))
+	if err != nil || len(versions) != 3 {
+		t.Errorf("%d versions, want 3: the table's first and one for each load (%v)", len(versions), err)
+	}
+	w.wantIDs(5)
+}
+
 func TestIngest_JSONSummary(t *testing.T) {
 	w := newIngestTest(t, eventColumns, "")
 	out, _ := w.ingest(0, events(-2, 5), "--json", "--skip", "2", "-")
@@ -392,6 +413,7 @@ func TestIngest_WrongCommandLine(t *testing.T) {
 		{"inflight", append(all[:10:10], "--max-inflight", "0", "-"), []string{"--max-inflight"}},
 		{"table name", append(all[:10:10], "--table", "c", "-"), []string{"--table c: "}},
 		{"endpoint", append(all[:10:10], "--server-endpoint", "ftp://x", "-"), []string{"ftp"}},
+		{"commit elsewhere", append(all[:10:10], "--commit", "-"), []string{"--commit is for the server of a data directory"}},
 		{"stdin twice", append(all[:10:10], "-", "-"), []string{"named twice"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -23,6 +23,7 @@ type target struct {
 	table     string
 	endpoint  string
 	workspace string
+	data      string // directory of the server, if that is how it was found
 	creds     zerobus.ClientCredentials
 	tls       *tls.Config // nil for the system's roots
 	http      *http.Client
@@ -63,6 +64,9 @@ func (f targetFlags) target() (*target, error) {
 			hint = fmt.Sprintf(" (no server of %s is running: zerobus serve --data %[1]s runs one)", f.data)
 		} else if err != nil {
 			return nil, err
+		}
+		if err == nil {
+			t.data = f.data
 		}
 		t.endpoint, t.workspace, ca = r.GRPCEndpoint, r.WorkspaceURL, cmp.Or(ca, r.CA)
 	}
