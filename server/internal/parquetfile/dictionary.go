@@ -27,6 +27,13 @@ type dictionary struct {
 	indices []int32  // of every value that is not null
 	seed    maphash.Seed
 	factor  uint64 // odd
+
+	page     []span
+	rest     []span
+	int32s   []int32
+	int64s   []int64
+	float32s []float32
+	float64s []float64
 }
 
 // hasDictionary reports whether a dictionary is tried for a column. Timestamps hardly repeat and shrink more as deltas;
@@ -43,30 +50,32 @@ func (l *leaf) hasDictionary() bool {
 
 // build numbers the n values of a column chunk that are not null. False: they do not repeat enough, or the dictionary grows
 // too large.
-func (d *dictionary) build(e *encoder, l *leaf, spans []span, n int) bool {
+func (d *dictionary) build(l *leaf, spans []span, n int) bool {
 	d.numbers, d.strings, d.size = d.numbers[:0], d.strings[:0], 0
 	d.indices = slices.Grow(d.indices[:0], n)
 	d.resize(1 << 10)
-	for page, rest := nextPage(e.dictPage, e.copySpans(spans)); len(page) > 0; page, rest = nextPage(page, rest) {
+	d.rest = append(d.rest[:0], spans...)
+	for rest := d.rest; len(rest) > 0; {
+		d.page, rest = nextPage(d.page, rest)
 		switch l.layout {
 		case column.Int32:
-			for _, x := range gather(&e.int32s, page, func(v *column.Vector) []int32 { return v.I32 }) {
+			for _, x := range gather(&d.int32s, d.page, func(v *column.Vector) []int32 { return v.I32 }) {
 				d.addNumber(uint64(uint32(x)), l.size)
 			}
 		case column.Int64:
-			for _, x := range gather(&e.int64s, page, func(v *column.Vector) []int64 { return v.I64 }) {
+			for _, x := range gather(&d.int64s, d.page, func(v *column.Vector) []int64 { return v.I64 }) {
 				d.addNumber(uint64(x), l.size)
 			}
 		case column.Float32:
-			for _, x := range gather(&e.float32s, page, func(v *column.Vector) []float32 { return v.F32 }) {
+			for _, x := range gather(&d.float32s, d.page, func(v *column.Vector) []float32 { return v.F32 }) {
 				d.addNumber(uint64(math.Float32bits(x)), l.size)
 			}
 		case column.Float64:
-			for _, x := range gather(&e.float64s, page, func(v *column.Vector) []float64 { return v.F64 }) {
+			for _, x := range gather(&d.float64s, d.page, func(v *column.Vector) []float64 { return v.F64 }) {
 				d.addNumber(math.Float64bits(x), l.size)
 			}
 		case column.Bytes:
-			for _, s := range page {
+			for _, s := range d.page {
 				for i := s.lo; s.v != nil && i < s.hi; i++ {
 					if s.v.IsValid(i) {
 						d.addString(s.v.BytesAt(i))
@@ -74,7 +83,6 @@ func (d *dictionary) build(e *encoder, l *leaf, spans []span, n int) bool {
 				}
 			}
 		}
-		e.dictPage = page
 		if 2*d.len() > len(d.indices) || d.size > maxDictionaryBytes {
 			return false
 		}

@@ -19,10 +19,12 @@
 // The statistics of the result are made from the chunks, not from the footer; see stats.go for their rules.
 //
 // Columns are written one after the other straight from the chunks: beside them, memory holds one page and, for a column
-// with a dictionary, the dictionary (about 1 MiB) and 4 bytes a row of the row group. They are read row by row: memory holds a page of
-// each, a few of its values (feed.go), and a chunk of about 8 MiB.
+// with a dictionary, the dictionary (about 1 MiB) and 4 bytes a row of the row group; one more of each for every core that helps.
+// They are read row by row: memory holds a page of each, a few of its values (feed.go), and a chunk of about 8 MiB.
 //
-// Concurrency: the functions share nothing; calls may run at the same time on different writers. The chunks are only read.
+// Concurrency: the functions may be called at the same time on different writers. The chunks are only read. What they share is the
+// processor: pages are encoded, and the next columns surveyed, on cores that no other file uses (helpers.go). A file's bytes do not
+// depend on it.
 // Failure: an error of Write leaves an incomplete file that its owner throws away. Write refuses rows that break the table's
 // contract (a null in a NOT NULL column, a number outside its type); the earlier stages let none through, so that is a bug
 // and not a client's fault.

@@ -14,75 +14,76 @@ func appendPlain32(b []byte, x uint32) []byte { return binary.LittleEndian.Appen
 func appendPlain64(b []byte, x uint64) []byte { return binary.LittleEndian.AppendUint64(b, x) }
 
 // appendLevels adds the definition levels of an optional column's page, 1 for a value and 0 for a null, behind their length
-// as version 1 of data pages has it. levels and runs are scratch memory.
-func (e *encoder) appendLevels(b []byte, page []span, rows, nulls int) ([]byte, error) {
-	if nulls == 0 || nulls == rows { // one run
+// as version 1 of data pages has it.
+func (p *page) appendLevels(b []byte) ([]byte, error) {
+	if p.values == p.entries || p.values == 0 { // one run
 		level := byte(1)
-		if nulls > 0 {
+		if p.values == 0 {
 			level = 0
 		}
-		e.runs = append(binary.AppendUvarint(e.runs[:0], uint64(rows)<<1), level)
-		b = appendPlain32(b, uint32(len(e.runs)))
-		return append(b, e.runs...), nil
+		p.runs = append(binary.AppendUvarint(p.runs[:0], uint64(p.entries)<<1), level)
+		b = appendPlain32(b, uint32(len(p.runs)))
+		return append(b, p.runs...), nil
 	}
-	e.levels = e.levels[:0]
-	for _, s := range page {
+	p.levels = p.levels[:0]
+	for _, s := range p.spans {
 		for i := s.lo; i < s.hi; i++ {
 			level := byte(0)
 			if s.v != nil && s.v.IsValid(i) {
 				level = 1
 			}
-			e.levels = append(e.levels, level)
+			p.levels = append(p.levels, level)
 		}
 	}
-	return e.appendRuns(b, e.levels, 1)
+	return p.appendRuns(b, p.levels, 1)
 }
 
 // appendRuns adds levels up to most behind their length as version 1 of data pages has them; nothing where most is 0.
-func (e *encoder) appendRuns(b, levels []byte, most byte) ([]byte, error) {
+func (p *page) appendRuns(b, levels []byte, most byte) ([]byte, error) {
 	if most == 0 {
 		return b, nil
 	}
 	var err error
 	encoding := rle.Encoding{BitWidth: bits.Len8(most)}
-	if e.runs, err = encoding.EncodeLevels(e.runs[:0], levels); err != nil {
+	if p.runs, err = encoding.EncodeLevels(p.runs[:0], levels); err != nil {
 		return b, err
 	}
-	b = appendPlain32(b, uint32(len(e.runs)))
-	return append(b, e.runs...), nil
+	b = appendPlain32(b, uint32(len(p.runs)))
+	return append(b, p.runs...), nil
 }
 
-// appendPlain adds the values of a page, without the nulls, in PLAIN encoding.
-func (e *encoder) appendPlain(b []byte, l *leaf, page []span) []byte {
-	switch l.layout {
+// appendPlain adds the values to the body, without the nulls, in PLAIN encoding.
+func (p *page) appendPlain() {
+	b := p.body
+	switch p.leaf.layout {
 	case column.Bool:
-		return appendPlainBools(b, page)
+		b = appendPlainBools(b, p.spans)
 	case column.Int32:
-		for _, x := range gather(&e.int32s, page, func(v *column.Vector) []int32 { return v.I32 }) {
+		for _, x := range gather(&p.int32s, p.spans, func(v *column.Vector) []int32 { return v.I32 }) {
 			b = appendPlain32(b, uint32(x))
 		}
 	case column.Int64:
-		for _, x := range gather(&e.int64s, page, func(v *column.Vector) []int64 { return v.I64 }) {
+		for _, x := range gather(&p.int64s, p.spans, func(v *column.Vector) []int64 { return v.I64 }) {
 			b = appendPlain64(b, uint64(x))
 		}
 	case column.Float32:
-		for _, x := range gather(&e.float32s, page, func(v *column.Vector) []float32 { return v.F32 }) {
+		for _, x := range gather(&p.float32s, p.spans, func(v *column.Vector) []float32 { return v.F32 }) {
 			b = appendPlain32(b, math.Float32bits(x))
 		}
 	case column.Float64:
-		for _, x := range gather(&e.float64s, page, func(v *column.Vector) []float64 { return v.F64 }) {
+		for _, x := range gather(&p.float64s, p.spans, func(v *column.Vector) []float64 { return v.F64 }) {
 			b = appendPlain64(b, math.Float64bits(x))
 		}
 	case column.Int128:
-		for _, s := range page {
+		for _, s := range p.spans {
 			for i := s.lo; s.v != nil && i < s.hi; i++ {
 				if s.v.IsValid(i) {
-					b = l.appendInteger(b, int128(s.v.Dec[i]))
+					b = p.leaf.appendInteger(b, int128(s.v.Dec[i]))
 				}
 			}
 		}
 	case column.Bytes:
-		for _, s := range page {
+		for _, s := range p.spans {
 			for i := s.lo; s.v != nil && i < s.hi; i++ {
 				if s.v.IsValid(i) {
 					x := s.v.BytesAt(i)
@@ -91,7 +92,7 @@ func (e *encoder) appendPlain(b []byte, l *leaf, page []span) []byte {
 			}
 		}
 	}
-	return b
+	p.body = b
 }
 
 func appendPlainBools(b []byte, page []span) []byte {

@@ -1,8 +1,6 @@
 package parquetfile
 
 import (
-	"github.com/parquet-go/parquet-go/format"
-
 	"github.com/zerobus-go/zerobus/server/internal/column"
 )
 
@@ -104,28 +102,15 @@ func (l *leaf) nextRows(page, rest []slab) (_, _ []slab) {
 	return page, rest
 }
 
-// nestedPages writes the pages of a leaf inside of other columns, for the rows of a group.
-func (e *encoder) nestedPages(l *leaf, g []slab, encoding format.Encoding, m *format.ColumnMetaData) error {
-	indices := e.dict.indices
-	e.restSlabs = append(e.restSlabs[:0], g...)
-	for rest := e.restSlabs; len(rest) > 0; {
-		e.slabs, rest = l.nextRows(e.slabs, rest)
-		e.nested.reset()
-		for _, s := range e.slabs {
-			e.nested.add(l.nodes, s.of(l.nodes[0]), 0)
-		}
-		e.page = spansOf(e.page, e.slabs, l.nodes)
-		values, nulls := countSpans(e.page)
-		var err error
-		if e.body, err = e.appendRuns(e.body[:0], e.nested.repetition, l.rep); err != nil {
-			return err
-		}
-		if e.body, err = e.appendRuns(e.body, e.nested.definition, l.def); err != nil {
-			return err
-		}
-		if err := e.dataPage(l, e.page, len(e.nested.definition), values-nulls, encoding, &indices, m); err != nil {
-			return err
-		}
+// appendNested adds the levels of a leaf inside of other columns to the body.
+func (p *page) appendNested() (err error) {
+	p.nested.reset()
+	for _, s := range p.slabs {
+		p.nested.add(p.leaf.nodes, s.of(p.leaf.nodes[0]), 0)
 	}
-	return nil
+	p.entries = len(p.nested.definition)
+	if p.body, err = p.appendRuns(p.body, p.nested.repetition, p.leaf.rep); err == nil {
+		p.body, err = p.appendRuns(p.body, p.nested.definition, p.leaf.def)
+	}
+	return err
 }

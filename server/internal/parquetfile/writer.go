@@ -2,7 +2,6 @@ package parquetfile
 
 import (
 	"fmt"
-	"hash/crc32"
 	"hash/maphash"
 	"io"
 	"math"
@@ -10,8 +9,6 @@ import (
 	"slices"
 
 	"github.com/parquet-go/parquet-go/compress"
-	"github.com/parquet-go/parquet-go/encoding/delta"
-	"github.com/parquet-go/parquet-go/encoding/rle"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
@@ -59,7 +56,7 @@ func NewWriter(w io.Writer, table *schema.Struct, o Options) (*Writer, error) {
 	}
 	return &Writer{
 		table: table, tree: t, options: o,
-		encoder: encoder{w: w, codec: codecs[o.Compression], dict: dictionary{seed: maphash.MakeSeed(), factor: rand.Uint64() | 1}},
+		encoder: encoder{w: w, codec: codecs[o.Compression], seed: maphash.MakeSeed(), factor: rand.Uint64() | 1},
 		total:   totals{bounds: make([]bounds, len(t.leaves)), nulls: make([]int64, t.wholes)},
 		meta:    format.FileMetaData{Version: 1, CreatedBy: o.CreatedBy},
 	}, nil
@@ -109,26 +106,19 @@ func (f *Writer) Close() (Result, error) {
 	return Result{Rows: f.meta.NumRows, Bytes: f.encoder.offset, Stats: f.total.delta(f.tree, f.meta.NumRows, f.tree.indexed(f.options))}, nil
 }
 
-// encoder writes one file from front to back. Its buffers serve page after page.
+// encoder writes one file from front to back.
 type encoder struct {
 	w      io.Writer
 	offset int64
 	codec  compress.Codec
 
-	spans, rest, page, dictPage []span
-	slabs, restSlabs            []slab // of leaves that are nested
-	nested                      levels
-
-	int32s     []int32
-	int64s     []int64
-	float32s   []float32
-	float64s   []float64
-	levels     []byte
-	runs       []byte
-	values     []byte // a page's values where an encoder cannot append
-	body       []byte // a page before compression
-	compressed []byte
-	dict       dictionary
+	spans   []span
+	slabs   []slab
+	seed    maphash.Seed
+	factor  uint64
+	dicts   []*dictionary // not in use
+	surveys []*survey     // of the row group's leaves, from the first on
+	queue   []*page       // under way, in the order of the file
 }
 
 func (e *encoder) write(p []byte) error {
@@ -137,14 +127,9 @@ func (e *encoder) write(p []byte) error {
 	return err
 }
 
-// copySpans is a copy of the list that nextPage may eat up.
-func (e *encoder) copySpans(spans []span) []span {
-	e.rest = append(e.rest[:0], spans...)
-	return e.rest
-}
-
 func (e *encoder) rowGroup(t *tree, g []slab, total *totals) (format.RowGroup, error) {
 	rg := format.RowGroup{Columns: make([]format.ColumnChunk, len(t.leaves)), FileOffset: e.offset}
+	defer e.abandon() // what is left after an error: the chunks are the caller's again
 	for _, s := range g {
 		rg.NumRows += int64(s.hi - s.lo)
 	}
@@ -155,155 +140,192 @@ func (e *encoder) rowGroup(t *tree, g []slab, total *totals) (format.RowGroup, e
 		}
 		total.countNulls(n, e.spans)
 	}
+	e.surveys = e.surveys[:0]
 	for i := range t.leaves {
-		l := &t.leaves[i]
-		e.spans = spansOf(e.spans, g, l.nodes)
-		var b bounds
-		for _, s := range e.spans {
-			b.add(l.layout, s)
-		}
-		if err := l.check(&b); err != nil {
+		s := e.survey(t, g, i)
+		if err := s.leaf.check(&s.bounds); err != nil {
 			return rg, err
 		}
-		total.bounds[i].merge(&b)
-		meta, err := e.columnChunk(l, g, e.spans, &b)
-		if err != nil {
-			return rg, fmt.Errorf("column %s: %w", l.path, err)
+		total.bounds[i].merge(&s.bounds)
+		if err := e.columnChunk(s, g, &rg.Columns[i].MetaData); err != nil {
+			return rg, err
 		}
-		rg.Columns[i].MetaData = meta
-		rg.TotalByteSize += meta.TotalUncompressedSize
-		rg.TotalCompressedSize += meta.TotalCompressedSize
+	}
+	if err := e.finish(0); err != nil {
+		return rg, err
+	}
+	for i := range rg.Columns {
+		rg.TotalByteSize += rg.Columns[i].MetaData.TotalUncompressedSize
+		rg.TotalCompressedSize += rg.Columns[i].MetaData.TotalCompressedSize
 	}
 	return rg, nil
 }
 
-// columnChunk writes the values of a leaf in the rows of a group. spans are the values, b what there is to know of them.
-func (e *encoder) columnChunk(l *leaf, g []slab, spans []span, b *bounds) (format.ColumnMetaData, error) {
-	m := format.ColumnMetaData{
-		Type: l.physical, PathInSchema: l.names(), Codec: e.codec.CompressionCodec(), Statistics: b.footer(l),
+// survey makes the survey of a leaf, and begins those of the next ones on cores that are free.
+func (e *encoder) survey(t *tree, g []slab, i int) *survey {
+	for k := len(e.surveys); k < min(i+1+cap(helpers), len(t.leaves)); k++ {
+		s := &survey{leaf: &t.leaves[k], spans: spansOf(nil, g, t.leaves[k].nodes), done: make(chan struct{}, 1)}
+		if s.leaf.hasDictionary() {
+			s.dict = e.newDictionary()
+		}
+		e.surveys = append(e.surveys, s)
 	}
-	encoding := format.Plain
-	switch {
-	case b.nulls == b.rows: // nothing to encode
-	case l.hasDictionary() && e.dict.build(e, l, spans, int(b.rows-b.nulls)):
-		encoding = format.RLEDictionary
-	case l.layout == column.Int64:
-		encoding = format.DeltaBinaryPacked
+	for _, s := range e.surveys[i+1:] {
+		if !s.begin() {
+			break
+		}
+	}
+	s := e.surveys[i]
+	if !s.begun {
+		s.make()
+	}
+	s.wait()
+	return s
+}
+
+func (e *encoder) newDictionary() *dictionary {
+	k := len(e.dicts)
+	if k == 0 {
+		return &dictionary{seed: e.seed, factor: e.factor}
+	}
+	d := e.dicts[k-1]
+	e.dicts = e.dicts[:k-1]
+	return d
+}
+
+// columnChunk begins the pages of a leaf in the rows of a group.
+func (e *encoder) columnChunk(s *survey, g []slab, m *format.ColumnMetaData) error {
+	l := s.leaf
+	*m = format.ColumnMetaData{
+		Type: l.physical, PathInSchema: l.names(), Codec: e.codec.CompressionCodec(), Statistics: s.bounds.footer(l),
 	}
 	if l.def > 0 {
 		m.Encoding = append(m.Encoding, format.RLE)
 	}
-	if encoding == format.RLEDictionary {
-		m.DictionaryPageOffset = e.offset
-		if err := e.dictionaryPage(l, &m); err != nil {
-			return m, err
+	j := job{leaf: l, meta: m, codec: e.codec, kind: format.DataPage, encoding: format.Plain}
+	switch {
+	case s.bounds.nulls == s.bounds.rows: // nothing to encode
+	case s.numbered:
+		j.encoding, j.dict, j.indices = format.RLEDictionary, s.dict, s.dict.indices
+		if err := e.dictionaryPage(j); err != nil {
+			return err
 		}
+	case l.layout == column.Int64:
+		j.encoding = format.DeltaBinaryPacked
 	}
-	m.DataPageOffset = e.offset
-	var err error
+	if s.dict != nil && !s.numbered {
+		e.dicts = append(e.dicts, s.dict)
+	}
 	if l.flat() {
-		err = e.flatPages(l, spans, encoding, &m)
-	} else {
-		err = e.nestedPages(l, g, encoding, &m)
+		return e.flatPages(j, s.spans)
 	}
-	return m, err
+	return e.nestedPages(j, g)
 }
 
-// flatPages writes the pages of a column of the table.
-func (e *encoder) flatPages(l *leaf, spans []span, encoding format.Encoding, m *format.ColumnMetaData) error {
-	indices := e.dict.indices
-	rest := e.copySpans(spans)
+func (e *encoder) dictionaryPage(j job) error {
+	p := newPage(j)
+	p.kind, p.encoding, p.values = format.DictionaryPage, format.Plain, j.dict.len()
+	return e.start(p)
+}
+
+// flatPages begins the pages of a column of the table, and eats up its spans.
+func (e *encoder) flatPages(j job, rest []span) error {
 	for len(rest) > 0 {
-		e.page, rest = nextPage(e.page, rest)
-		rows, nulls := countSpans(e.page)
-		e.body = e.body[:0]
-		if l.optional() {
-			var err error
-			if e.body, err = e.appendLevels(e.body, e.page, rows, nulls); err != nil {
-				return err
-			}
-		}
-		if err := e.dataPage(l, e.page, rows, rows-nulls, encoding, &indices, m); err != nil {
+		p := newPage(j)
+		p.spans, rest = nextPage(p.spans, rest)
+		rows, nulls := countSpans(p.spans)
+		p.entries = rows
+		p.cut(&j, rows-nulls, len(rest) == 0)
+		if err := e.start(p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *encoder) dictionaryPage(l *leaf, m *format.ColumnMetaData) error {
-	e.body = e.dict.appendValues(e.body[:0], l)
-	h := format.PageHeader{Type: format.DictionaryPage}
-	h.DictionaryPageHeader = thrift.New(format.DictionaryPageHeader{NumValues: int32(e.dict.len()), Encoding: format.Plain})
-	return e.emit(&h, format.Plain, m)
+// nestedPages begins the pages of a leaf inside of other columns, for the rows of a group.
+func (e *encoder) nestedPages(j job, g []slab) error {
+	e.slabs = append(e.slabs[:0], g...)
+	for rest := e.slabs; len(rest) > 0; {
+		p := newPage(j)
+		p.slabs, rest = j.leaf.nextRows(p.slabs, rest)
+		p.spans = spansOf(p.spans, p.slabs, j.leaf.nodes)
+		values, nulls := countSpans(p.spans)
+		p.cut(&j, values-nulls, len(rest) == 0)
+		if err := e.start(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// dataPage writes a page whose levels are in e.body. It has so many levels and n values that are not null, the first n of indices
-// where there is a dictionary.
-func (e *encoder) dataPage(l *leaf, page []span, levels, n int, encoding format.Encoding, indices *[]int32, m *format.ColumnMetaData) error {
-	if n == 0 && encoding == format.DeltaBinaryPacked {
-		encoding = format.Plain // an empty sequence of deltas is a corner that readers differ on
+// start encodes a page, on another core if one is free, and writes the pages that are encoded and have none before them.
+func (e *encoder) start(p *page) error {
+	e.queue = append(e.queue, p)
+	if p.weight() < minHelped || !helped(p.encode, p.done) {
+		p.encode()
+		p.done <- struct{}{}
 	}
-	var err error
-	switch encoding {
-	case format.RLEDictionary:
-		if e.values, err = new(rle.DictionaryEncoding).EncodeInt32(e.values[:0], (*indices)[:n]); err != nil {
-			return err
-		}
-		*indices = (*indices)[n:]
-		e.body = append(e.body, e.values...)
-	case format.DeltaBinaryPacked:
-		values := gather(&e.int64s, page, func(v *column.Vector) []int64 { return v.I64 })
-		if e.values, err = new(delta.BinaryPackedEncoding).EncodeInt64(e.values[:0], values); err != nil {
-			return err
-		}
-		e.body = append(e.body, e.values...)
-	default:
-		e.body = e.appendPlain(e.body, l, page)
-	}
-	h := format.PageHeader{Type: format.DataPage}
-	h.DataPageHeader = thrift.New(format.DataPageHeader{
-		NumValues: int32(levels), Encoding: encoding, DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE,
-		Statistics: format.Statistics{NullCount: int64(levels - n)},
-	})
-	m.NumValues += int64(levels)
-	m.Statistics.NullCount += int64(levels - n)
-	return e.emit(&h, encoding, m)
+	return e.finish(cap(helpers))
 }
 
-// emit compresses the body and writes the page. It counts the page in m.
-func (e *encoder) emit(h *format.PageHeader, encoding format.Encoding, m *format.ColumnMetaData) error {
-	data := e.body
-	if e.codec.CompressionCodec() != format.Uncompressed {
-		var err error
-		if e.compressed, err = e.codec.Encode(e.compressed[:0], e.body); err != nil {
+// finish writes pages that are encoded, until no more than so many are left.
+func (e *encoder) finish(left int) error {
+	for len(e.queue) > 0 {
+		p := e.queue[0]
+		if len(e.queue) > left {
+			<-p.done
+		} else {
+			select {
+			case <-p.done:
+			default:
+				return nil
+			}
+		}
+		e.queue = slices.Delete(e.queue, 0, 1)
+		err := e.emit(p)
+		p.recycle()
+		if err != nil {
 			return err
 		}
-		data = e.compressed
 	}
-	h.UncompressedPageSize, h.CompressedPageSize = int32(len(e.body)), int32(len(data))
-	h.CRC = int32(crc32.ChecksumIEEE(data))
-	header, err := thrift.Marshal(new(thrift.CompactProtocol), h)
-	if err != nil {
+	return nil
+}
+
+// abandon waits for what is under way, and drops it.
+func (e *encoder) abandon() {
+	for _, s := range e.surveys {
+		s.wait()
+	}
+	for _, p := range e.queue {
+		<-p.done
+		p.recycle()
+	}
+	e.queue = e.queue[:0]
+}
+
+// emit writes an encoded page and counts it.
+func (e *encoder) emit(p *page) error {
+	if p.err != nil {
+		return fmt.Errorf("column %s: %w", p.leaf.path, p.err)
+	}
+	m := p.meta
+	switch {
+	case p.kind == format.DictionaryPage:
+		m.DictionaryPageOffset = e.offset
+	case m.DataPageOffset == 0:
+		m.DataPageOffset = e.offset
+	}
+	if err := e.write(p.header); err != nil {
 		return err
 	}
-	if err := e.write(header); err != nil {
+	if err := e.write(p.data); err != nil {
 		return err
 	}
-	if err := e.write(data); err != nil {
-		return err
+	if p.last && p.dict != nil {
+		e.dicts = append(e.dicts, p.dict)
 	}
-	m.TotalUncompressedSize += int64(len(header) + len(e.body))
-	m.TotalCompressedSize += int64(len(header) + len(data))
-	if !slices.Contains(m.Encoding, encoding) {
-		m.Encoding = append(m.Encoding, encoding)
-	}
-	for i := range m.EncodingStats {
-		if s := &m.EncodingStats[i]; s.PageType == h.Type && s.Encoding == encoding {
-			s.Count++
-			return nil
-		}
-	}
-	m.EncodingStats = append(m.EncodingStats, format.PageEncodingStats{PageType: h.Type, Encoding: encoding, Count: 1})
+	p.count(m)
 	return nil
 }
 
