@@ -206,6 +206,7 @@ class Table:
     partitions: list = dataclasses.field(default_factory=list)
     few: dict = dataclasses.field(default_factory=dict)  # columns that have these values only
     later: bool = False
+    codec: str = ""  # of the data files; the server's own if empty
 
     def __post_init__(self):
         self.kinds = {name: kind_of(kind) for name, kind, _ in self.columns}
@@ -213,7 +214,8 @@ class Table:
     def ddl(self):
         columns = ", ".join(f"`{name}` {kind}{' NOT NULL' if required else ''}" for name, kind, required in self.columns)
         by = f" PARTITIONED BY ({', '.join(f'`{p}`' for p in self.partitions)})" if self.partitions else ""
-        return f"CREATE TABLE main.default.{self.name} ({columns}) USING DELTA{by}"
+        codec = f" TBLPROPERTIES ('delta.parquet.compression.codec' = '{self.codec}')" if self.codec else ""
+        return f"CREATE TABLE main.default.{self.name} ({columns}) USING DELTA{by}{codec}"
 
     def rows(self):
         """The records, in the order in which they are sent. Every row has its number as `id`."""
@@ -259,10 +261,10 @@ DECIMALS = ["1,0", "5,5", "9,2", "10,3", "18,18", "19,0", "38,0", "38,38"]
 
 TABLES = [
     Table("scalars", [ID] + [(n, k, False) for n, k in SCALARS] + [("nothing", "INT", False), ("gap", "STRING", False)]),
-    Table("required", [ID] + [(n, k, True) for n, k in SCALARS]),
-    Table("decimals", [ID] + [("d" + d.replace(",", "_"), f"DECIMAL({d})", False) for d in DECIMALS]),
+    Table("required", [ID] + [(n, k, True) for n, k in SCALARS], codec="snappy"),
+    Table("decimals", [ID] + [("d" + d.replace(",", "_"), f"DECIMAL({d})", False) for d in DECIMALS], codec="gzip"),
     Table("bounded", [ID, ("v", "VARCHAR(7)", False), ("w", "VARCHAR(300)", True)]),
-    Table("no_ntz", [ID, ("ts", "TIMESTAMP", False), ("s", "STRING", False)]),
+    Table("no_ntz", [ID, ("ts", "TIMESTAMP", False), ("s", "STRING", False)], codec="uncompressed"),
     Table("odd_names", [ID, ("select", "INT", False), ("größe", "DOUBLE", False), ("a-b", "STRING", False), ("_x", "DATE", False)]),
     Table("wide", [ID] + [(f"c{i}", SCALARS[i % len(SCALARS)][1], False) for i in range(60)]),
     Table("nested", [ID, ("a", "ARRAY<INT>", False), ("m", "MAP<STRING, DOUBLE>", False),

@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/zerobus-go/zerobus/server/internal/gateway"
 	"github.com/zerobus-go/zerobus/server/internal/localca"
+	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
 	"github.com/zerobus-go/zerobus/server/internal/table"
 )
 
@@ -77,6 +79,10 @@ type Config struct {
 	// CommitInterval is its default; else the same as CommitInterval, which is then kept to.
 	CommitIntervalMax time.Duration
 
+	// Compression is that of data files, as far as their table does not have another one by its property
+	// delta.parquet.compression.codec: zstd, the default, snappy, gzip or uncompressed.
+	Compression string
+
 	MemoryBytes int64 // budget for rows that are not committed yet; default 1 GiB, of which one table gets half at most
 	LogBytes    int64 // bound of the write-ahead log on disk; default 8 GiB, at least 128 MiB
 	MaxStreams  int64 // open streams at a time; default 10,000
@@ -115,6 +121,7 @@ func DefaultConfig() Config {
 		ProducerRetention: 7 * 24 * time.Hour,
 		CommitInterval:    table.DefaultInterval,
 
+		Compression:         parquetfile.DefaultCompression,
 		Compaction:          CompactionOn,
 		CompactionSmallFile: table.DefaultSmallFile,
 		CompactionTarget:    table.DefaultTarget,
@@ -131,6 +138,7 @@ func (c Config) withDefaults() Config {
 	c.GRPCListen = cmp.Or(c.GRPCListen, d.GRPCListen)
 	c.HTTPListen = cmp.Or(c.HTTPListen, d.HTTPListen)
 	c.Metrics = cmp.Or(c.Metrics, d.Metrics)
+	c.Compression = cmp.Or(strings.ToLower(c.Compression), d.Compression)
 	c.StreamLifetime = cmp.Or(c.StreamLifetime, d.StreamLifetime)
 	c.ProducerRetention = cmp.Or(c.ProducerRetention, d.ProducerRetention)
 	c.CommitInterval = cmp.Or(c.CommitInterval, d.CommitInterval)
@@ -191,6 +199,9 @@ func (c Config) Validate() error {
 	}
 	if c.Metrics != MetricsOn && c.Metrics != MetricsOff {
 		fault("Metrics", "metrics %q: expected on or off", c.Metrics)
+	}
+	if !slices.Contains(parquetfile.Compressions, c.Compression) {
+		fault("Compression", "compression %q: expected one of %s", c.Compression, strings.Join(parquetfile.Compressions, ", "))
 	}
 	if c.Compaction != CompactionOn && c.Compaction != CompactionOff {
 		fault("Compaction", "compaction %q: expected on or off", c.Compaction)

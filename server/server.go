@@ -21,6 +21,7 @@ import (
 	"github.com/zerobus-go/zerobus/server/internal/gateway"
 	"github.com/zerobus-go/zerobus/server/internal/lake"
 	"github.com/zerobus-go/zerobus/server/internal/ledger"
+	"github.com/zerobus-go/zerobus/server/internal/parquetfile"
 	"github.com/zerobus-go/zerobus/server/internal/rest"
 	"github.com/zerobus-go/zerobus/server/internal/table"
 	"github.com/zerobus-go/zerobus/server/internal/token"
@@ -32,6 +33,9 @@ import (
 
 // Engine names this software in commits.
 const Engine = "zerobus-go/" + version.Number
+
+// createdBy names this software in data files, in the form that readers know: name, "version", number.
+const createdBy = "zerobus-go version " + version.Number
 
 // maxEntryBytes is the largest decoded request that the log takes: above the gateway's limit for one.
 const maxEntryBytes = 56 << 20
@@ -165,6 +169,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		Compaction: table.Compaction{
 			Off: cfg.Compaction == CompactionOff, SmallFile: cfg.CompactionSmallFile, Target: cfg.CompactionTarget, MinFiles: int(cfg.CompactionMinFiles),
 		},
+		Parquet:        parquetfile.Options{Compression: cfg.Compression, CreatedBy: createdBy},
 		CommitInterval: cfg.CommitInterval, CommitIntervalMax: cfg.CommitIntervalMax, ProducerRetention: cfg.ProducerRetention, MemoryBytes: cfg.MemoryBytes, Engine: Engine, Logger: cfg.Logger,
 	})
 	lakeTables.OnDrop(s.tables.Drop)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/parquet-go/parquet-go"
 	"github.com/zerobus-go/zerobus/server"
 	"github.com/zerobus-go/zerobus/server/internal/catalog"
 	"github.com/zerobus-go/zerobus/server/internal/datadir"
@@ -194,6 +195,50 @@ func TestIngest_Commit(t *testing.T) {
 		t.Errorf("%d versions, want 3: the table's first and one for each load (%v)", len(versions), err)
 	}
 	w.wantIDs(5)
+}
+
+// The table says how its files are compressed, and may change its mind.
+func TestIngest_Compression(t *testing.T) {
+	w := newIngestTest(t, eventColumns, "")
+	codecs := map[string]int{}
+	for i, property := range []string{"", "gzip", "uncompressed"} {
+		if property != "" {
+			err := w.srv.SQL(t.Context(), "ALTER TABLE main.default.events SET TBLPROPERTIES ('delta.parquet.compression.codec' = '"+property+"')")
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.ingest(0, events(100*i, 100), "--commit", "-")
+	}
+	files, err := filepath.Glob(filepath.Join(w.data, "tables", "main", "default", "events", "*.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := parquet.OpenFile(f, info.Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		meta := p.Metadata()
+		if !regexp.MustCompile(`^zerobus-go version [0-9]+\.[0-9]+\.[0-9]+`).MatchString(meta.CreatedBy) {
+			t.Errorf("the file is created by %q", meta.CreatedBy)
+		}
+		_, extension, _ := strings.Cut(filepath.Base(name), ".c000")
+		codecs[meta.RowGroups[0].Columns[0].MetaData.Codec.String()+extension]++
+	}
+	if d := cmp.Diff(map[string]int{"ZSTD.zstd.parquet": 1, "GZIP.gz.parquet": 1, "UNCOMPRESSED.parquet": 1}, codecs); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+	w.wantIDs(300)
 }
 
 func TestIngest_JSONSummary(t *testing.T) {

@@ -64,6 +64,8 @@ func (s *settings) list() []setting {
 			"A shorter one makes more and smaller files.", durationValue(&s.CommitInterval, false)},
 		{"commit_interval_max", "CommitIntervalMax", "Up to which commit_interval grows for a table that gets few rows (default: 10s if that is 1s, else the same as that). " +
 			"Few are fewer than 1,000 and less than 1MiB in a commit. After a pause as long as this the first row waits for commit_interval again.", dependentDuration(&s.CommitIntervalMax)},
+		{"compression", "Compression", "Compression of data files: zstd, snappy, gzip or uncompressed. " +
+			"A table's property delta.parquet.compression.codec goes before it.", textValue(&s.Compression, "codec")},
 		{"compaction", "Compaction", "Whether small files are rewritten into larger ones: on or off. " +
 			"It is done in the background, one table at a time, and gives way to other writers.", toggleValue(&s.Compaction)},
 		{"compaction_small_file", "CompactionSmallFile", "Size below which a file is small.", sizeValue(&s.CompactionSmallFile)},

@@ -58,7 +58,7 @@ func unusual() *settings {
 	s.ExternalRoots = []string{"/data/lake", `/with, "comma"`, "off"}
 	s.Metrics, s.MetricsListen, s.MetricsTables = server.MetricsOff, "127.0.0.1:9100", 50
 	s.StreamLifetime, s.ProducerRetention, s.CommitInterval = never, 36*time.Hour, 1500*time.Millisecond
-	s.CommitIntervalMax = 90 * time.Second
+	s.CommitIntervalMax, s.Compression = 90*time.Second, "snappy"
 	s.Compaction, s.CompactionSmallFile, s.CompactionTarget, s.CompactionMinFiles = server.CompactionOff, 1<<20, 9<<20, 3
 	s.MemoryBytes, s.LogBytes, s.MaxStreams = 512<<20, 1<<40, 7
 	s.MaxConnections, s.PrincipalStreams, s.PrincipalRate, s.TableRate = 11, 3, 5<<20, 9<<30

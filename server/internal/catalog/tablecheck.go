@@ -29,7 +29,7 @@ var deltaProperties = map[string]struct {
 	"delta.dataSkippingStatsColumns":     {columnList, "names of columns with commas between them"},
 	"delta.autoOptimize.autoCompact":     {oneOf("true", "false", "auto"), "true, false or auto"},
 	"delta.columnMapping.mode":           {oneOf("none", "name", "id"), "none, name or id"},
-	"delta.parquet.compression.codec":    {oneOf("zstd", "snappy", "gzip", "lz4", "lz4_raw", "uncompressed"), "zstd, snappy, gzip, lz4, lz4_raw or uncompressed"},
+	"delta.parquet.compression.codec":    {oneOf("zstd", "snappy", "gzip", "uncompressed"), "zstd, snappy, gzip or uncompressed"},
 }
 
 func oneOf(words ...string) func(string) string {

@@ -48,6 +48,16 @@ func (s *Snapshot) Indexed() Indexed {
 	return out
 }
 
+// compressionCodec names the compression of the table's data files. The property is Databricks' and Spark's:
+// https://docs.databricks.com/aws/en/delta/table-properties.
+const compressionCodec = "delta.parquet.compression.codec"
+
+// Compression is the compression of data files that the table's property asks for, in small letters; empty without one.
+func (s *Snapshot) Compression() string {
+	text, _ := s.property(compressionCodec)
+	return strings.ToLower(strings.TrimSpace(text))
+}
+
 // CheckStatsColumns reports what is wrong with the columns that a property of the metadata names: a text that is no list of paths, or
 // a column that the table does not have.
 func (m *Metadata) CheckStatsColumns() error {

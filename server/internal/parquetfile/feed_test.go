@@ -112,7 +112,7 @@ func TestRead_OnlyTheTablesColumns(t *testing.T) {
 		c.Cols[2].EndList()
 		c.Rows++
 	}
-	file, _ := write(t, wide, Options{Compression: "none"}, c)
+	file, _ := write(t, wide, Options{Compression: "uncompressed"}, c)
 	at := bytes.Index(file, []byte("what nobody"))
 	if at < 0 {
 		t.Fatal("the text is not in the file")

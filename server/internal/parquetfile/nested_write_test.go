@@ -434,7 +434,7 @@ func BenchmarkWrite_Nested(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Write(io.Discard, table, []*column.Chunk{c}, Options{Compression: "none"}); err != nil {
+		if _, err := Write(io.Discard, table, []*column.Chunk{c}, Options{Compression: "uncompressed"}); err != nil {
 			b.Fatal(err)
 		}
 	}

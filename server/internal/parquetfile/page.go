@@ -55,11 +55,11 @@ type page struct {
 	err    error
 }
 
-var pages = sync.Pool{New: func() any { return &page{done: make(chan struct{}, 1)} }}
+var pages = sync.Pool{New: func() any { return new(page) }}
 
 func newPage(j job) *page {
 	p := pages.Get().(*page)
-	p.job = j
+	p.job, p.done = j, make(chan struct{}, 1) // a channel of its own: those of a synctest bubble must stay there
 	return p
 }
 

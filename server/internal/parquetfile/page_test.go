@@ -52,7 +52,7 @@ func manyPages(t testing.TB) (c *column.Chunk, write func(w io.Writer, codec str
 
 func TestWrite_TheSameOnAnyNumberOfCores(t *testing.T) {
 	_, write := manyPages(t)
-	for _, codec := range []string{"none", "snappy", "zstd"} {
+	for _, codec := range []string{"uncompressed", "snappy", "zstd"} {
 		var alone bytes.Buffer
 		withHelpers(0, func() {
 			if err := write(&alone, codec); err != nil {
@@ -84,7 +84,7 @@ func TestWrite_NobodyReadsTheChunksAfterAnError(t *testing.T) {
 					return 0, errDisk
 				}
 				return len(p), nil
-			}), "none")
+			}), "uncompressed")
 			if !errors.Is(err, errDisk) {
 				t.Fatalf("write %d: error is %v", at, err)
 			}

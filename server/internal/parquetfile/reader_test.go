@@ -206,7 +206,7 @@ func TestRead_DamagedFiles(t *testing.T) {
 		c.Cols[3].AppendFloat64(float64(i))
 		c.EndRow(make([]bool, len(c.Cols)))
 	}
-	file, _ := write(t, table, Options{Compression: "none"}, c)
+	file, _ := write(t, table, Options{Compression: "uncompressed"}, c)
 	read := func(b []byte) error {
 		return Read(bytes.NewReader(b), int64(len(b)), table, -1, func(values []any) error {
 			if len(values) != len(table.Fields) {

@@ -25,7 +25,7 @@ func TestWrite_ReadsBackBitByBit(t *testing.T) {
 		table := drawTable(rt)
 		chunks := drawChunks(rt, table)
 		o := Options{
-			Compression:  rapid.SampledFrom([]string{"", "zstd", "snappy", "none"}).Draw(rt, "codec"),
+			Compression:  rapid.SampledFrom([]string{"", "zstd", "snappy", "gzip", "uncompressed"}).Draw(rt, "codec"),
 			RowGroupRows: rapid.SampledFrom([]int{0, 10, 50}).Draw(rt, "row group"),
 		}
 		var b bytes.Buffer
@@ -280,7 +280,7 @@ func TestWrite_LongStrings(t *testing.T) {
 	}
 	values = append(values, strings.Repeat("z", 3<<20), "end")
 	c := chunkOf(t, table, values...)
-	file, _ := write(t, table, Options{Compression: "none"}, c)
+	file, _ := write(t, table, Options{Compression: "uncompressed"}, c)
 	equal(t, table, c, readAll(t, table, file))
 	f, err := parquet.OpenFile(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
@@ -433,9 +433,10 @@ func TestWrite_GivesTheWritersError(t *testing.T) {
 func TestNewName(t *testing.T) {
 	id := uuid.MustParse("f81d4fae-7dec-11d0-a765-00a0c91e6bf6")
 	for codec, want := range map[string]string{
-		"":       "part-00000-f81d4fae-7dec-11d0-a765-00a0c91e6bf6.c000.zstd.parquet",
-		"snappy": "part-00000-f81d4fae-7dec-11d0-a765-00a0c91e6bf6.c000.snappy.parquet",
-		"none":   "part-00000-f81d4fae-7dec-11d0-a765-00a0c91e6bf6.c000.parquet",
+		"":             "part-00000-f81d4fae-7dec-11d0-a765-00a0c91e6bf6.c000.zstd.parquet",
+		"snappy":       "part-00000-f81d4fae-7dec-11d0-a765-00a0c91e6bf6.c000.snappy.parquet",
+		"gzip":         "part-00000-f81d4fae-7dec-11d0-a765-00a0c91e6bf6.c000.gz.parquet",
+		"uncompressed": "part-00000-f81d4fae-7dec-11d0-a765-00a0c91e6bf6.c000.parquet",
 	} {
 		if got := NewName(id, Options{Compression: codec}); got != want {
 			t.Errorf("%q: %s, expected %s", codec, got, want)
@@ -475,7 +476,7 @@ func BenchmarkWrite(b *testing.B) {
 		}
 		chunks = append(chunks, c)
 	}
-	for _, codec := range []string{"none", "snappy", "zstd"} {
+	for _, codec := range []string{"uncompressed", "snappy", "zstd"} {
 		b.Run(codec, func(b *testing.B) {
 			b.ReportAllocs()
 			var size int64

@@ -173,7 +173,7 @@ func (d dice) table(name string) *schema.CreateTable {
 func (d dice) properties() map[string]string {
 	p := map[string]string{}
 	if d.in(3) {
-		p["delta.parquet.compression.codec"] = one(d, "zstd", "snappy", "gzip", "lz4_raw", "uncompressed")
+		p["delta.parquet.compression.codec"] = one(d, "zstd", "snappy", "gzip", "uncompressed")
 	}
 	if d.in(10) {
 		p[indexedColumns] = one(d, "-1", "0", "1", "3")

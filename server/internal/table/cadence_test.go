@@ -186,7 +186,7 @@ func (h *house) bubble(f func()) {
 	h.t = outer
 }
 
-var plain = parquetfile.Options{Compression: "none"}
+var plain = parquetfile.Options{Compression: "uncompressed"}
 
 // interval is that of the only open table.
 func (l *life) interval() time.Duration {

@@ -277,7 +277,7 @@ const atOnce = 8
 func (t *Table) writeFiles(ctx context.Context, p *pending) error {
 	if p.split == nil {
 		_ = t.adopt() // what does not fit the commit will find
-		p.shape, p.parquet = t.shape.Load(), withIndexed(t.set.opts.Parquet, t.delta.Snapshot().Indexed())
+		p.shape, p.parquet = t.shape.Load(), fileOptions(t.set.opts.Parquet, t.delta.Snapshot())
 		p.split = p.shape.scheme.Split(p.chunks)
 		t.warnOfMany(p.split.Partitions(), p.rows)
 	}
@@ -332,7 +332,7 @@ func (t *Table) writeSome(ctx context.Context, p *pending) error {
 		} else if p.some[i].Path != "" {
 			continue
 		}
-		name := f.Dir + t.newFile(p.lastSeq, &p.names)
+		name := f.Dir + t.newFile(p.lastSeq, &p.names, p.parquet)
 		w, err := t.store.Create(ctx, name)
 		if err != nil {
 			return fmt.Errorf("create data file: %w", err)

@@ -173,7 +173,7 @@ func (c *compactor) stage(ctx context.Context, shape *Shape, files []delta.Add, 
 	if err := w.examine(ctx, c.store, shape, files); err != nil {
 		return delta.Swap{}, err
 	}
-	name := shape.scheme.Dir(files[0].PartitionValues) + parquetfile.NewName(uuid.New(), c.parquet)
+	name := shape.scheme.Dir(files[0].PartitionValues) + parquetfile.NewName(uuid.New(), fileOptions(c.parquet, shape.base))
 	if err := c.note(func(r []rewrite) []rewrite { return append(r, rewrite{name, underWay}) }); err != nil {
 		c.forget(name)
 		return delta.Swap{}, fmt.Errorf("note the file to be written: %w", err)
@@ -261,7 +261,7 @@ func (c *compactor) write(ctx context.Context, name string, shape *Shape, files 
 		return add, false, fmt.Errorf("create data file: %w", err)
 	}
 	defer out.Abort()
-	res, err := w.move(ctx, out, c.store, shape, files, withIndexed(c.parquet, shape.base.Indexed()))
+	res, err := w.move(ctx, out, c.store, shape, files, fileOptions(c.parquet, shape.base))
 	if err != nil {
 		return add, false, err
 	}

@@ -77,7 +77,7 @@ func TestRowMover_MemoryIsBounded(t *testing.T) {
 			}
 			var out bytes.Buffer
 			m := &rowMover{limit: limit}
-			res, err := m.move(t.Context(), &out, store, shape, files, parquetfile.Options{Compression: "none"})
+			res, err := m.move(t.Context(), &out, store, shape, files, parquetfile.Options{Compression: "uncompressed"})
 			if err != nil || res.Rows != rows {
 				t.Fatalf("%d rows, %v", res.Rows, err)
 			}

@@ -58,7 +58,7 @@ func newHistory(seed uint64, cat *catalog.Catalog) *history {
 		h.wal.MaxBytes = 4 * h.wal.SegmentBytes
 	}
 	h.opts = Options{CommitInterval: time.Second, CommitBytes: 1 << (10 + r.IntN(7)), Engine: "test"}
-	h.opts.Parquet.Compression = "none" // the codec's pool of encoders does not go from bubble to bubble
+	h.opts.Parquet.Compression = "uncompressed" // the codec's pool of encoders does not go from bubble to bubble
 	if r.IntN(4) == 0 {
 		h.opts.MemoryBytes = 48 << 10
 	}

@@ -190,7 +190,15 @@ func lastColumnID(m *delta.Metadata, columns *schema.Struct) int64 {
 	return last
 }
 
-// withIndexed are the options of a file whose statistics are those that the table asks for.
+// fileOptions are the options of a file of the table: its compression and its statistics are those that the table asks for.
+func fileOptions(o parquetfile.Options, s *delta.Snapshot) parquetfile.Options {
+	if c := s.Compression(); slices.Contains(parquetfile.Compressions, c) { // those of others may be ones that we do not write
+		o.Compression = c
+	}
+	return withIndexed(o, s.Indexed())
+}
+
+// withIndexed are the options with the statistics that the table asks for.
 func withIndexed(o parquetfile.Options, x delta.Indexed) parquetfile.Options {
 	o.StatsColumns, o.ClusteringColumns = x.Columns, x.Clustering
 	if x.First != nil {

@@ -502,8 +502,26 @@ func TestMoveColumns(t *testing.T) {
 	}
 }
 
+func TestFileOptions_Compression(t *testing.T) {
+	const property = "delta.parquet.compression.codec"
+	for _, x := range []struct {
+		properties map[string]string
+		want       string
+	}{
+		{nil, "snappy"},
+		{map[string]string{property: "gzip"}, "gzip"},
+		{map[string]string{"Delta.Parquet.Compression.Codec": " ZSTD "}, "zstd"},
+		{map[string]string{property: "brotli"}, "snappy"}, // of another writer
+	} {
+		s := &delta.Snapshot{Metadata: delta.Metadata{Configuration: x.properties}}
+		if got := fileOptions(parquetfile.Options{Compression: "snappy"}, s).Compression; got != x.want {
+			t.Errorf("%v: %s, want %s", x.properties, got, x.want)
+		}
+	}
+}
+
 func TestWithIndexed(t *testing.T) {
-	base := parquetfile.Options{Compression: "none", IndexedColumns: 5}
+	base := parquetfile.Options{Compression: "uncompressed", IndexedColumns: 5}
 	for _, x := range []struct {
 		in      delta.Indexed
 		first   int
@@ -521,7 +539,7 @@ func TestWithIndexed(t *testing.T) {
 		if got.StatsColumns != nil {
 			n = len(got.StatsColumns)
 		}
-		if got.IndexedColumns != x.first || n != x.columns || got.Compression != "none" {
+		if got.IndexedColumns != x.first || n != x.columns || got.Compression != "uncompressed" {
 			t.Errorf("%+v gives %+v", x.in, got)
 		}
 	}

@@ -358,11 +358,11 @@ func TestFileNames_NoneTwice(t *testing.T) {
 	a := h.start(never)
 	a.sql(byKey)
 	tab := a.open(tName)
-	if name := tab.newFile(77, &names); !strings.HasPrefix(name, "part-00001-") {
+	if name := tab.newFile(77, &names, plain); !strings.HasPrefix(name, "part-00001-") {
 		t.Errorf("%s does not say that the ids have come around", name)
 	}
 	for _, seq := range []uint64{1, 63, 64, 77, 1<<38 - 1, 1 << 44, 1<<56 - 1} {
-		if got, ok := tab.seqOf("k=a/" + tab.newFile(seq, &names)); !ok || got != seq {
+		if got, ok := tab.seqOf("k=a/" + tab.newFile(seq, &names, plain)); !ok || got != seq {
 			t.Errorf("sequence %d came as %d, %v", seq, got, ok)
 		}
 	}

@@ -82,9 +82,9 @@ func (n *fileNames) next() (random, round uint32) {
 }
 
 // newFile names a data file for the rows up to seq.
-func (t *Table) newFile(seq uint64, names *fileNames) string {
+func (t *Table) newFile(seq uint64, names *fileNames, o parquetfile.Options) string {
 	random, round := names.next()
-	name := parquetfile.NewName(fileID(t.info.ID, t.set.wal.ID(), seq, random), t.set.opts.Parquet)
+	name := parquetfile.NewName(fileID(t.info.ID, t.set.wal.ID(), seq, random), o)
 	return fmt.Sprintf("part-%05d", round) + name[len("part-00000"):]
 }
 
