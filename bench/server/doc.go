@@ -18,7 +18,7 @@
 //	behind     the rate on a table with 5,000 commits, against that on a new one
 //	growth     what a commit costs while a table grows to 10,000 files
 //	flights    3,000,000 flights from an NDJSON file, by bench/flights/run; -flights FILE names the Parquet file that it takes
-//	otherwise  what one would write without a server: Parquet files by hand
+//	otherwise  what one would take without a server: Parquet files by hand, and a queue (NATS JetStream) with a sink that writes them
 //
 // Cases of a group take turns, round by round; a figure is the median of the rounds, and brackets hold the lowest and the highest.
 // What a latency is, zerobus bench --help tells. Data goes below the directory -dir, which must be on a disk, and is removed.

@@ -38,6 +38,9 @@ type bencher struct {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
+	if len(args) > 0 && args[0] == queueCommand { // by startQueue
+		return serveQueue(args[1:], os.Stdin, out)
+	}
 	f := flag.NewFlagSet("server", flag.ContinueOnError)
 	quick := f.Bool("quick", false, "measure what matters most, and print one line of JSON")
 	groups := f.String("group", "", "measure the groups that match this regular expression only")

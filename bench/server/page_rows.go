@@ -83,10 +83,34 @@ func growthRows(all []Growth) [][]string {
 	return rows
 }
 
-func byHandRows(all []ByHand) [][]string {
-	rows := [][]string{{"rows", "rows/s", "data for a million"}}
-	for _, h := range all {
-		rows = append(rows, []string{fmt.Sprintf("%s, by hand", h.Shape), report.StatOf(h.Rows, same).Text(func(v float64) string { return report.Count(v) }), report.Size(h.Bytes)})
+func (q Queued) title() string {
+	text := fmt.Sprintf("%s, queue with a sink, synced every 2 minutes", q.Shape)
+	if q.Always {
+		text = fmt.Sprintf("%s, queue with a sink, every publish synced", q.Shape)
+	}
+	if q.Packed > 0 {
+		text += fmt.Sprintf(", records packed into messages of %s", report.Size(float64(q.Packed)))
+	}
+	return text
+}
+
+// otherwiseRows has what is done by hand beside the queues; it acknowledges nothing, and what is not measured is a dash.
+func otherwiseRows(byHand []ByHand, queued []Queued) [][]string {
+	count := func(v float64) string { return report.Count(v) }
+	rows := [][]string{{"rows", "acks: records/s", "MB/s", "p50", "p99", "in files: records/s", "CPU queue", "CPU producer and sink", "queue's files", "Parquet"}}
+	for _, h := range byHand {
+		rows = append(rows, []string{h.Shape + ", by hand", "–", "–", "–", "–", report.StatOf(h.Rows, same).Text(count), "–", "–", "–", report.Size(h.Bytes)})
+	}
+	for _, q := range queued {
+		stat := func(of func(QueueRun) float64) report.Stat { return report.StatOf(q.Runs, of) }
+		acked := stat(func(r QueueRun) float64 { return r.AckedPerSecond })
+		rows = append(rows, []string{
+			q.title(), acked.Text(count), digits(acked.Median * float64(q.RecordBytes) / 1e6),
+			millis(stat(func(r QueueRun) float64 { return r.AckP50 }).Median), millis(stat(func(r QueueRun) float64 { return r.AckP99 }).Median),
+			stat(func(r QueueRun) float64 { return r.FilesPerSecond }).Text(count),
+			report.ThreeDigits(stat(func(r QueueRun) float64 { return r.QueueCPU }).Median), report.ThreeDigits(stat(func(r QueueRun) float64 { return r.ClientCPU }).Median),
+			report.Size(stat(func(r QueueRun) float64 { return r.StoreBytes }).Median), report.Size(stat(func(r QueueRun) float64 { return r.FileBytes }).Median),
+		})
 	}
 	return rows
 }

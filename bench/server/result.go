@@ -82,6 +82,27 @@ type ByHand struct {
 	Bytes float64   // of a million rows
 }
 
+// Queued is records through a queue into Parquet files, without a server.
+type Queued struct {
+	Shape       string
+	Always      bool // the queue syncs before each acknowledgement; otherwise every 2 minutes
+	Packed      int  // bytes of a message of many records; 0 is a message for each
+	RecordBytes int
+	Runs        []QueueRun
+}
+
+// QueueRun is a round of a queue. Processor seconds and bytes are those of a million records.
+type QueueRun struct {
+	Records        int
+	AckedPerSecond float64 // until the queue has acknowledged all
+	FilesPerSecond float64 // until all are in durable files
+	AckP50, AckP99 float64 // of messages, in milliseconds
+	QueueCPU       float64
+	ClientCPU      float64 // producer and sink
+	StoreBytes     float64 // of the queue's files
+	FileBytes      float64
+}
+
 // Report is everything that was measured.
 type Report struct {
 	Commands      []string
@@ -93,6 +114,7 @@ type Report struct {
 	Cases   []Case      `json:",omitempty"`
 	Growth  []Growth    `json:",omitempty"` // of each round
 	ByHand  []ByHand    `json:",omitempty"`
+	Queued  []Queued    `json:",omitempty"`
 	Flights []Flight    `json:",omitempty"` // of each load
 }
 
@@ -126,7 +148,8 @@ func merge(dir string, r Report) (Report, error) {
 	r.Cases = append(kept, r.Cases...)
 	r.Commands = append(old.Commands, r.Commands...)
 	r.Decode, r.Receive = either(r.Decode, old.Decode), either(r.Receive, old.Receive)
-	r.Growth, r.ByHand, r.Flights = either(r.Growth, old.Growth), either(r.ByHand, old.ByHand), either(r.Flights, old.Flights)
+	r.Growth, r.Flights = either(r.Growth, old.Growth), either(r.Flights, old.Flights)
+	r.ByHand, r.Queued = either(r.ByHand, old.ByHand), either(r.Queued, old.Queued)
 	return r, nil
 }
 

@@ -16,7 +16,14 @@ import (
 	"github.com/zerobus-go/zerobus/schema"
 )
 
-func TestMain(m *testing.M) { leaktest.Main(m) }
+// TestMain is the queue, too, which is this program started by itself.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == queueCommand {
+		main()
+		return
+	}
+	leaktest.Main(m)
+}
 
 // sample is a report of all groups, with figures that reach their aims by a factor.
 func sample(factor float64) Report {
@@ -38,6 +45,10 @@ func sample(factor float64) Report {
 		Receive: []Receiving{{Shape: "small", Encoding: "protobuf", Bytes: 25, Streams: 8, MB: []float64{300, 310}}},
 		Growth:  []Growth{{Commits: slices.Repeat([]int64{4e6, 5e6}, 50), Files: 100}},
 		ByHand:  []ByHand{{Shape: "small", Rows: []float64{5e6, 6e6}, Bytes: 3e6}},
+		Queued: []Queued{
+			{Shape: "small", Always: true, RecordBytes: 25, Runs: []QueueRun{{Records: 10, AckedPerSecond: 4e6, FilesPerSecond: 3e6, AckP50: 5, StoreBytes: 6e7}}},
+			{Shape: "1k", Packed: 1 << 19, RecordBytes: 1000, Runs: []QueueRun{{Records: 10, AckedPerSecond: 1000, FilesPerSecond: 900, AckP50: 7}}},
+		},
 		Flights: []Flight{{Rows: 2e6 * factor, Bytes: 14e6 / factor, Source: 13.5e6}},
 	}
 	for _, n := range []int{1, 64} {
@@ -88,6 +99,7 @@ func TestReport_PageAndPlots(t *testing.T) {
 	for _, want := range []string{
 		"# The server\n", "\n## Aims\n", "\n## Decoding alone\n", "\n## Receiving and decoding\n", "\n## To the durable acknowledgement\n", "\n## Latency\n", "\n## To the table\n",
 		"\n## Memory\n", "\n## With commits behind it\n", "\n## A growing table\n", "\n## Without a server\n", "| small, protobuf, 25 B | hyperpb |", "| 64 that write |",
+		"| small, by hand | – |", "| small, queue with a sink, every publish synced | 4,000,000 | 100 | 5 ms |", "| 1k, queue with a sink, synced every 2 minutes, records packed into messages of 512 KiB | 1,000 | 1 |",
 	} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page has no %q", want)
@@ -125,7 +137,7 @@ func TestMerge_ReplacesGroups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.of("memory")) != 1 || len(r.of("ack")) != 4 || len(r.Decode) != 3 || len(r.Flights) != 1 || len(r.Commands) != 2 {
+	if len(r.of("memory")) != 1 || len(r.of("ack")) != 4 || len(r.Decode) != 3 || len(r.Flights) != 1 || len(r.Queued) != 2 || len(r.Commands) != 2 {
 		t.Errorf("%+v", r)
 	}
 	fresh.Machine = "another one"
@@ -251,13 +263,18 @@ func TestRun_SomeGroups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Decode) != 16+4+4+4 || len(r.of("latency")) != 2 || len(r.Growth) != 1 || len(r.Growth[0].Commits) != 20 || len(r.ByHand) != 2 || len(r.Flights) != 0 {
+	if len(r.Decode) != 16+4+4+4 || len(r.of("latency")) != 2 || len(r.Growth) != 1 || len(r.Growth[0].Commits) != 20 || len(r.ByHand) != 2 || len(r.Queued) != 8 || len(r.Flights) != 0 {
 		text, _ := json.Marshal(r)
 		t.Errorf("%s", text)
 	}
 	for _, c := range r.of("latency") {
 		if run := c.Runs[0]; run.PerSecond <= 0 || run.Ack.P50 <= 0 || len(run.Table.Curve) == 0 || run.Sync.P50 <= 0 {
 			t.Errorf("%+v", run)
+		}
+	}
+	for _, q := range r.Queued {
+		if run := q.Runs[0]; run.AckedPerSecond <= 0 || run.FilesPerSecond <= 0 || run.AckP99 <= 0 || run.StoreBytes < 20e6 || run.FileBytes <= 0 {
+			t.Errorf("%s: %+v", q.title(), run)
 		}
 	}
 	if err := run(t.Context(), []string{"-from", out}, nil); err != nil {
@@ -267,7 +284,7 @@ func TestRun_SomeGroups(t *testing.T) {
 
 func TestRun_WrongFlags(t *testing.T) {
 	for _, args := range [][]string{
-		{"more"}, {"-group", "nothing"}, {"-group", "("}, {"-rounds", "0"}, {"-scale", "2"}, {"-for", "1ms"}, {"-from", "not/there"}, {"-bin", "not/there", "-dir", t.TempDir()},
+		{"more"}, {"-group", "nothing"}, {"-group", "("}, {"-rounds", "0"}, {"-scale", "2"}, {"-for", "1ms"}, {"-from", "not/there"}, {"-bin", "not/there", "-dir", t.TempDir()}, {queueCommand}, {queueCommand, "-dir", t.TempDir(), "more"},
 	} {
 		if err := run(t.Context(), args, nil); err == nil {
 			t.Errorf("%q: no error", args)
