@@ -9,16 +9,17 @@
 //
 // The groups:
 //
-//	decode     records in memory to columns in memory, on one core, beside dynamicpb, hyperpb, encoding/json and jx
-//	receive    the same behind gRPC, without log and table, by streams
-//	ack        as fast as it goes to durable acknowledgements: all shapes, both encodings, 1 to 1,000 streams
-//	latency    10,000 records/s over 8 streams: latency of acknowledgements, and time to the table
-//	table      a number of records as fast as it goes, until all are in the table
-//	memory     64 streams that write beside 1,000 that do not
-//	behind     the rate on a table with 5,000 commits, against that on a new one
-//	growth     what a commit costs while a table grows to 10,000 files
-//	flights    3,000,000 flights from an NDJSON file, by bench/flights/run; -flights FILE names the Parquet file that it takes
-//	otherwise  what one would take without a server: Parquet files by hand, and a queue (NATS JetStream) with a sink that writes them
+//	decode       records in memory to columns in memory, on one core, beside dynamicpb, hyperpb, encoding/json and jx
+//	receive      the same behind gRPC, without log and table, by streams
+//	ack          as fast as it goes to durable acknowledgements: all shapes, both encodings, 1 to 1,000 streams
+//	latency      10,000 records/s over 8 streams: latency of acknowledgements, and time to the table
+//	table        a number of records as fast as it goes, until all are in the table
+//	compression  the rate with each compression of data files, and their size
+//	memory       64 streams that write beside 1,000 that do not
+//	behind       the rate on a table with 5,000 commits, against that on a new one
+//	growth       what a commit costs while a table grows to 10,000 files
+//	flights      3,000,000 flights from an NDJSON file, by bench/flights/run; -flights FILE names the Parquet file that it takes
+//	otherwise    what one would take without a server: Parquet files by hand, and a queue (NATS JetStream) with a sink that writes them
 //
 // Cases of a group take turns, round by round; a figure is the median of the rounds, and brackets hold the lowest and the highest.
 // What a latency is, zerobus bench --help tells. Data goes below the directory -dir, which must be on a disk, and is removed.

@@ -21,6 +21,7 @@ var allGroups = []group{
 	{"ack", cases(ackCases)},
 	{"latency", cases(latencyCases)},
 	{"table", cases(tableCases)},
+	{"compression", cases(compressionCases)},
 	{"memory", cases(memoryCases)},
 	{"behind", cases(behindCases)},
 	{"growth", growthGroup},
@@ -92,6 +93,18 @@ func tableCases(b *bencher) (all []Case) {
 	return all
 }
 
+// compressions of data files, the default first.
+var compressions = []string{"zstd", "snappy", "gzip", "uncompressed"}
+
+func compressionCases(b *bencher) (all []Case) {
+	for _, shape := range []string{"small", "wide", "1k"} {
+		for _, codec := range compressions {
+			all = append(all, Case{Group: "compression", Shape: shape, Encoding: "protobuf", Streams: 1, Args: b.timed("--", "--compression", codec)})
+		}
+	}
+	return all
+}
+
 func memoryCases(b *bencher) (all []Case) {
 	for _, idle := range []string{"0", "1000"} {
 		all = append(all, Case{Group: "memory", Shape: "1k", Encoding: "protobuf", Streams: 64, Args: b.timed("--idle", idle)})
@@ -134,6 +147,13 @@ func receiveGroup(ctx context.Context, b *bencher, r *Report) error {
 		}
 		r.Receive = append(r.Receive, all...)
 	}
+	b.tell("receive: over a network of 50 ms")
+	far, err := linesOf[Receiving](ctx, b.decodebench, "receive", "-rounds", strconv.Itoa(b.rounds), "-for", b.length.String(),
+		"-delay", "25ms", "-encodings", "protobuf", "-shapes", "small,1k")
+	if err != nil {
+		return err
+	}
+	r.Receive = append(r.Receive, far...)
 	return nil
 }
 

@@ -24,6 +24,18 @@ func tableRows(all []Case) [][]string {
 	return rows
 }
 
+func compressionRows(all []Case) [][]string {
+	rows := [][]string{{"records", "compression", "records/s", "MB/s", "CPU server", "data for a million"}}
+	for _, c := range all {
+		rows = append(rows, []string{
+			c.title(), c.Args[len(c.Args)-1], c.cell(func(v float64) string { return report.Count(v) }, func(r Run) float64 { return r.PerSecond }),
+			c.middle(digits, func(r Run) float64 { return r.MB }), c.middle(report.ThreeDigits, func(r Run) float64 { return r.ServerCPU }),
+			c.middle(report.Size, func(r Run) float64 { return r.DataBytes }),
+		})
+	}
+	return rows
+}
+
 func memoryRows(all []Case) [][]string {
 	rows := [][]string{{"streams", "resident", "records/s", "ack p99"}}
 	for i, c := range all {

@@ -66,6 +66,7 @@ type Receiving struct {
 	Encoding string    `json:"encoding"`
 	Bytes    int       `json:"record_bytes"`
 	Streams  int       `json:"streams"`
+	Delay    float64   `json:"delay_ms"`
 	MB       []float64 `json:"mb_s"`
 }
 

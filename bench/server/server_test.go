@@ -56,10 +56,10 @@ func sample(factor float64) Report {
 			r.Cases = append(r.Cases, Case{Group: "ack", Shape: shape, Encoding: "protobuf", Streams: n, Runs: []Run{run, run}})
 		}
 	}
-	for _, group := range []string{"latency", "table", "memory", "behind"} {
+	for _, group := range []string{"latency", "table", "memory", "behind", "compression"} {
 		r.Cases = append(r.Cases,
-			Case{Group: group, Shape: "small", Encoding: "protobuf", Streams: 8, Runs: []Run{run, run}},
-			Case{Group: group, Shape: "1k", Encoding: "protobuf", Streams: 8, Runs: []Run{slow, slow}})
+			Case{Group: group, Shape: "small", Encoding: "protobuf", Streams: 8, Args: []string{"zstd"}, Runs: []Run{run, run}},
+			Case{Group: group, Shape: "1k", Encoding: "protobuf", Streams: 8, Args: []string{"snappy"}, Runs: []Run{slow, slow}})
 	}
 	return r
 }

@@ -13,7 +13,8 @@
 // machine down slows all of them.
 //
 // Receive is a gRPC server with the gateway's options and the project's codec. Its handler decodes the records of a request and
-// acknowledges it: there is no log and no table. What it is faster than zerobus serve is the price of these.
+// acknowledges it: there is no log and no table. What it is faster than zerobus serve is the price of these. With -delay it is behind
+// a network that takes this time each way and has no other bound, which is where flow control counts.
 //
 // The output is JSON, a line for each case.
 package main

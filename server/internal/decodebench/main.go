@@ -22,6 +22,7 @@ type config struct {
 	rounds    int
 	length    time.Duration // of a case in a round
 	streams   int
+	delay     time.Duration // of the network, each way
 	dir       string
 	records   int
 	oursOnly  bool
@@ -65,6 +66,7 @@ func parse(name string, args []string, errw io.Writer) (c config, err error) {
 	f.IntVar(&c.rounds, "rounds", 5, "rounds")
 	f.DurationVar(&c.length, "for", 300*time.Millisecond, "length of a case in a round")
 	f.IntVar(&c.streams, "streams", 1, "of receive: streams at a time")
+	f.DurationVar(&c.delay, "delay", 0, "of receive: time that the network takes, each way")
 	f.StringVar(&c.dir, "dir", "", "of corpus: the directory to write to")
 	f.IntVar(&c.records, "records", 4096, "of corpus: records of a case")
 	f.BoolVar(&c.oursOnly, "ours", false, "of decode: our decoder alone")
@@ -74,8 +76,8 @@ func parse(name string, args []string, errw io.Writer) (c config, err error) {
 	if f.NArg() > 0 {
 		return c, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
-	if min(c.rounds, c.streams, c.records) < 1 || c.length <= 0 {
-		return c, errors.New("-rounds, -streams, -records and -for must be above 0")
+	if min(c.rounds, c.streams, c.records) < 1 || c.length <= 0 || c.delay < 0 {
+		return c, errors.New("-rounds, -streams, -records and -for must be above 0, -delay at least 0")
 	}
 	for name := range strings.SplitSeq(*shapes, ",") {
 		s, err := loadgen.ShapeNamed(name)

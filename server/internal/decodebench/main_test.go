@@ -56,6 +56,15 @@ func TestReceive_OverLoopback(t *testing.T) {
 	}
 }
 
+func TestReceive_OverASlowNetwork(t *testing.T) {
+	for _, r := range lines[received](t, "receive", "-rounds", "1", "-for", "10ms", "-shapes", "small", "-encodings", "protobuf", "-delay", "5ms") {
+		// A record is acknowledged after two ways at least, and the client's window is not larger than 50,000 records.
+		if r.Delay != 5 || len(r.MB) != 1 || r.MB[0] <= 0 || r.MB[0] > 50_000*25/0.010/1e6 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
 func TestCorpus_CanBeRead(t *testing.T) {
 	dir := t.TempDir()
 	for _, e := range lines[entry](t, "corpus", "-dir", dir, "-records", "10", "-shapes", "wide") {

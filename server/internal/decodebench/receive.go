@@ -29,6 +29,7 @@ type received struct {
 	Encoding loadgen.Encoding `json:"encoding"`
 	Bytes    int              `json:"record_bytes"`
 	Streams  int              `json:"streams"`
+	Delay    float64          `json:"delay_ms"` // of the network, each way
 	MB       []float64        `json:"mb_s"` // of each round
 }
 
@@ -37,9 +38,9 @@ func receiveAll(ctx context.Context, c config, out io.Writer) error {
 	enc := json.NewEncoder(out)
 	for _, s := range c.shapes {
 		for _, e := range c.encodings {
-			r := received{Shape: s.Name, Encoding: e, Bytes: s.Size(e), Streams: c.streams}
+			r := received{Shape: s.Name, Encoding: e, Bytes: s.Size(e), Streams: c.streams, Delay: float64(c.delay) / 1e6}
 			for range c.rounds {
-				rate, err := receive(ctx, s, e, c.streams, c.length)
+				rate, err := receive(ctx, s, e, c)
 				if err != nil {
 					return fmt.Errorf("receive %s, %s: %w", s.Name, e, err)
 				}
@@ -54,7 +55,7 @@ func receiveAll(ctx context.Context, c config, out io.Writer) error {
 }
 
 // receive sends records for a time to a server that decodes them, and returns how many were acknowledged in a second.
-func receive(ctx context.Context, s *loadgen.Shape, e loadgen.Encoding, streams int, d time.Duration) (rate float64, err error) {
+func receive(ctx context.Context, s *loadgen.Shape, e loadgen.Encoding, c config) (rate float64, err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
@@ -73,12 +74,21 @@ func receive(ctx context.Context, s *loadgen.Shape, e loadgen.Encoding, streams 
 		srv.Stop()
 		err = errors.Join(err, <-served)
 	}()
-	sdk, err := zerobus.New("http://"+l.Addr().String(), "http://"+l.Addr().String(), zerobus.WithoutProxy())
+	endpoint := "http://" + l.Addr().String()
+	if c.delay > 0 {
+		k, linkErr := newLink(l.Addr().String(), c.delay)
+		if linkErr != nil {
+			return 0, linkErr
+		}
+		defer func() { err = errors.Join(err, k.close()) }()
+		endpoint = "http://" + k.Addr().String()
+	}
+	sdk, err := zerobus.New(endpoint, endpoint, zerobus.WithoutProxy())
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, sdk.Close()) }()
-	return send(ctx, sdk, s, e, streams, d)
+	return send(ctx, sdk, s, e, c.streams, c.length)
 }
 
 // properties are the table as the client names it.
