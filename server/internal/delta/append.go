@@ -47,8 +47,8 @@ const noTxn = -1
 // take the versions or when the store fails.
 //
 // Errors: ErrAlreadyCommitted, ErrFenced, ErrSchemaChanged, ErrUnsupported and ErrOutdated say what stands against it, and
-// nothing was written. ErrUndecided (which wraps the cause) says that ctx ended in between. Any other error: nothing was
-// written, and the same Append may be tried again.
+// nothing was written. ErrUndecided (which wraps the cause) says that ctx ended in between, or that the commit is there and could
+// not be made durable. Any other error: nothing was written, and the same Append may be tried again.
 func (t *Table) Append(ctx context.Context, a Append) (version int64, err error) {
 	if err := a.check(); err != nil {
 		return 0, t.wrap(fmt.Errorf("append: %w", err))
@@ -65,6 +65,9 @@ func (t *Table) Append(ctx context.Context, a Append) (version int64, err error)
 	}
 	for attempt := 1; ; attempt++ {
 		if err := t.admit(&a); err != nil {
+			if errors.Is(err, ErrAlreadyCommitted) {
+				err = t.confirm(ctx, err)
+			}
 			return 0, t.wrap(fmt.Errorf("append %s:%d: %w", a.AppID, a.TxnVersion, err))
 		}
 		version = t.state.draft.Version + 1
@@ -123,6 +126,16 @@ func (t *Table) admit(a *Append) error {
 		}
 	}
 	return a.checkPartitions(s.Metadata.partitionKeys())
+}
+
+// confirm makes sure that what is committed already stays so, before the caller forgets the rows. The commit may be one that ended
+// undecided and was merely seen since: then a power cut can still take it back, see Settle. Until that is out of the question the
+// error is ErrUndecided instead.
+func (t *Table) confirm(ctx context.Context, already error) error {
+	if err := t.settle(ctx, t.tailPath(t.state.draft.Version)); err != nil {
+		return fmt.Errorf("the table has the commit, and it is not known to be durable: %w: %w", ErrUndecided, err)
+	}
+	return already
 }
 
 // claimed returns what this Table believes of its txn: what it wrote, or else what Open found.

@@ -291,6 +291,8 @@ func TestCheckpoint_IsLeftToOthers(t *testing.T) {
 		{"feature", `{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["unheardOf"],"writerFeatures":["unheardOf"]}}`, ""},
 		{"statistics in columns", "", `"delta.checkpoint.writeStatsAsStruct":"true"`},
 		{"no statistics in JSON", "", `"delta.checkpoint.writeStatsAsJson":"false"`},
+		{"statistics in columns, in capitals", "", `"delta.checkpoint.writeStatsAsStruct":"TRUE"`},
+		{"no statistics in JSON, in capitals", "", `"delta.checkpoint.writeStatsAsJson":"False"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			store := lake.NewMemory()

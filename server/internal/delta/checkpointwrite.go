@@ -50,12 +50,11 @@ func (s *Snapshot) checkpointable() error {
 	if err := CheckWritable(s); err != nil {
 		return fmt.Errorf("checkpoints: %w: %w", ErrNoCheckpoint, err)
 	}
-	asJSON, _ := s.property(statsAsJSON)
-	asStruct, _ := s.property(statsAsStruct)
+	_, hasJSON := s.property(statsAsJSON)
 	switch {
 	case s.lossy:
 		return fmt.Errorf("checkpoints: the table has statistics in columns: %w", ErrNoCheckpoint)
-	case asJSON == "false", asStruct == "true":
+	case hasJSON && !s.isTrue(statsAsJSON), s.isTrue(statsAsStruct):
 		return fmt.Errorf("checkpoints: the table wants statistics in columns: %w", ErrNoCheckpoint)
 	}
 	return nil

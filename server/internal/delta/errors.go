@@ -23,8 +23,8 @@ var (
 	// ErrCorrupt: the log breaks the protocol: a version is missing in the middle or a commit cannot be parsed.
 	ErrCorrupt = errors.New("delta log is damaged")
 
-	// ErrAlreadyCommitted: the table's txn for AppID is at TxnVersion or beyond. What was to be appended is in the table;
-	// the files of this attempt are orphans.
+	// ErrAlreadyCommitted: the table's txn for AppID is at TxnVersion or beyond. What was to be appended is in the table,
+	// durable; the files of this attempt are orphans.
 	ErrAlreadyCommitted = errors.New("already committed")
 
 	// ErrFenced: somebody else moved the table's txn for AppID, to less than TxnVersion. Two writers believe that they own

@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -47,4 +48,51 @@ func TestSettle_AsksTheLakeForTheLatestVersion(t *testing.T) {
 	if err := d.Settle(t.Context()); !errors.Is(err, fault) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A commit whose answer was lost can be visible without being durable. Others who refresh the table read it; that alone must not
+// have the caller forget its rows.
+func TestAppend_SaysAlreadyCommittedOfWhatIsDurableOnly(t *testing.T) {
+	base := lake.NewMemory()
+	mustAppend(t, newTestTable(t, base), appendFiles("a", 1, "f1"))
+	lost, refuses, asked := false, false, 0
+	store := lake.Faulty(base, func(op lake.Op) (error, error) {
+		switch {
+		case op.Name != "put if absent" || op.Path != commitPath(2):
+			return nil, nil
+		case !lost:
+			lost = true
+			return nil, errIO
+		case refuses:
+			return errIO, nil
+		}
+		asked++
+		return nil, nil
+	})
+	table := openTestTable(t, store)
+	table.pause = func(context.Context, int) error { return context.Canceled }
+	_, err := table.Append(t.Context(), appendFiles("a", 2, "f2"))
+	wantErr(t, "Append", err, ErrUndecided)
+	if err := table.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := table.Snapshot().Txns["a"].Version; got != 2 {
+		t.Fatalf("after Refresh the table has a:%d, want a:2", got)
+	}
+
+	refuses = true
+	_, err = table.Append(t.Context(), appendFiles("a", 2, "f3"))
+	wantErr(t, "Append while the store fails", err, ErrUndecided)
+	wantErr(t, "Append while the store fails", err, errIO)
+	if errors.Is(err, ErrAlreadyCommitted) {
+		t.Errorf("%v calls a commit committed that may be taken back", err)
+	}
+
+	refuses = false
+	_, err = table.Append(t.Context(), appendFiles("a", 2, "f3"))
+	wantErr(t, "Append", err, ErrAlreadyCommitted)
+	if asked != 1 {
+		t.Errorf("the store was asked %d times whether the commit is durable, want 1", asked)
+	}
+	wantClean(t, base, "f1", "f2")
 }
