@@ -10,7 +10,6 @@ import (
 	"github.com/parquet-go/parquet-go/compress/gzip"
 	"github.com/parquet-go/parquet-go/compress/snappy"
 	"github.com/parquet-go/parquet-go/compress/uncompressed"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
 // Defaults of Options.
@@ -59,7 +58,7 @@ var Compressions = []string{"zstd", "snappy", "gzip", "uncompressed"}
 
 // Codecs keep their encoders' memory from file to file.
 var codecs = map[string]compress.Codec{
-	"zstd":         &zstd.Codec{Level: zstd.SpeedFastest},
+	"zstd":         newZstd(),
 	"snappy":       &snappy.Codec{},
 	"gzip":         &gzip.Codec{Level: gzip.BestSpeed},
 	"uncompressed": &uncompressed.Codec{},
