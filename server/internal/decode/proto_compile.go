@@ -68,10 +68,9 @@ func (c *compiler) plan(s *scope, ts []target, path string, depth int, clearable
 			if !ok {
 				o = int32(len(p.oneofs))
 				oneofs[f.oneof] = o
-				p.oneofs = append(p.oneofs, nil)
+				p.oneofs = append(p.oneofs, col) // any of its members will do: it has no value yet
 			}
 			pf.oneof = o
-			p.oneofs[o] = append(p.oneofs[o], col)
 		}
 	}
 	for i := range ts {

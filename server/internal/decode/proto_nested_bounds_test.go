@@ -117,6 +117,35 @@ func TestProtoNested_Bounds(t *testing.T) {
 	}
 }
 
+// TestProtoOneof_ManyMembers: members that come in turn cost the same, however many the oneof has. When each looks at all others, the
+// test takes minutes.
+func TestProtoOneof_ManyMembers(t *testing.T) {
+	const members, turns = schema.MaxColumns, 1 << 20
+	columns, fields := make([]string, members), make([]string, members)
+	for i := range members {
+		columns[i], fields[i] = fmt.Sprintf("c%d BOOLEAN", i), fmt.Sprintf("c%d bool", i)
+	}
+	m := messageOf(fields...)
+	for _, f := range m.Field {
+		f.OneofIndex = proto.Int32(0)
+	}
+	table := tableOf(t, strings.Join(columns, ","))
+	d, c := protoOf(t, table, marshal(t, m)), chunkOf(t, table)
+	if err := d.Decode(c, repeat(wire{}.int(1, 1).int(2, 1), turns)); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Decode(c, wire{}.int(members, 1).int(1, 1).int(2, 1).int(members, 1)); err != nil { // after another record's member 2
+		t.Fatal(err)
+	}
+	for i := range c.Cols {
+		v := &c.Cols[i]
+		if first, second := v.IsValid(0), v.IsValid(1); first != (i == 1) || second != (i == members-1) {
+			t.Errorf("column %d has values %t and %t", i, first, second)
+		}
+	}
+	sound(t, c, table)
+}
+
 // TestProtoNested_FirstNullOfMany: the first null of a column makes a bitmap of all values before. Lists that come and go after
 // many valid elements may not do that each time for nothing.
 func TestProtoNested_FirstNullOfMany(t *testing.T) {

@@ -60,7 +60,7 @@ type protoPlan struct {
 	jump    []uint16         // by tag: 1 + index into fields, 0 for none
 	far     map[uint64]int32 // the same for tags beyond: index into fields
 	numbers map[uint64]int32 // by field number: index into fields
-	oneofs  [][]int32        // the columns of each
+	oneofs  []int32          // of each: the column of the member that came last, in this message or an earlier one
 	nested  []*protoNested   // by column; nil for scalars, and for what no field feeds
 
 	// The values of the current message that the table does not allow, unless a later one takes their place.
