@@ -2,6 +2,25 @@ package column
 
 import "slices"
 
+// Clone is a copy of the chunk with memory of its own, about as much as its values take.
+func (c *Chunk) Clone() *Chunk {
+	o := &Chunk{Cols: emptyAs(c.Cols), leaves: c.leaves}
+	o.AppendChunk(c)
+	return o
+}
+
+// emptyAs makes empty vectors of the same layouts.
+func emptyAs(like []Vector) []Vector {
+	if len(like) == 0 {
+		return nil
+	}
+	out := make([]Vector, len(like))
+	for i := range like {
+		out[i] = Vector{Layout: like[i].Layout, Kids: emptyAs(like[i].Kids)}
+	}
+	return out
+}
+
 // appendVector adds the values of o, which has the same layout.
 func (v *Vector) appendVector(o *Vector) {
 	if o.N == 0 {

@@ -89,3 +89,27 @@ func TestHeld(t *testing.T) {
 		}
 	})
 }
+
+// TestClone: the copy has the rows, whatever becomes of the chunk, and not the memory of those that were taken back.
+func TestClone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		table := anyTable(t)
+		c := newChunk(t, table)
+		rows := fillNested(t, c, table)
+		o := c.Clone()
+		if o.Leaves() != c.Leaves() {
+			t.Fatalf("the copy has %d columns, expected %d", o.Leaves(), c.Leaves())
+		}
+		c.Reset()
+		fillNested(t, c, table)
+		checkNested(t, o, table, rows)
+	})
+	c := newChunk(t, &schema.Struct{Fields: []schema.Field{{Name: "b", Type: schema.Type{Kind: schema.Binary}, Nullable: true}}})
+	c.Cols[0].AppendBytes(make([]byte, 1<<20))
+	c.Reset()
+	c.Cols[0].AppendBytes([]byte("x"))
+	c.EndWholeRow()
+	if n := c.Clone().Held(); n > 100 {
+		t.Errorf("the copy of one byte holds %d", n)
+	}
+}

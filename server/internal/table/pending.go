@@ -18,9 +18,17 @@ const mergeBelow = 256 << 10
 // all rows and elements before it.
 const mergeWeight = 1 << 20
 
+// A chunk that is linked holds at most looseMost times what its values take, and looseFree bytes. Chunks are used again: one that was
+// filled by a large request holds the memory of that when a small one comes, and the budget counts values.
+const (
+	looseMost = 4
+	looseFree = 64 << 10
+)
+
 // pending is durable rows that are not in the table yet, in order of their sequence. Pure: the table's lock guards it.
 type pending struct {
 	chunks  []*column.Chunk
+	tail    int // bytes of values that were added to the last chunk
 	rows    int
 	bytes   int       // of values
 	memory  int64     // reserved from the budget, to be given back
@@ -44,7 +52,7 @@ type pending struct {
 	inTable   bool
 }
 
-// add takes a chunk over, or copies it and reports that the caller may use it again.
+// add takes a chunk over, or copies it into the last one and reports that the caller may use it again.
 func (p *pending) add(c *column.Chunk, seq uint64, memory int64, now time.Time) (reusable bool) {
 	if p.empty() {
 		p.since = now
@@ -54,14 +62,17 @@ func (p *pending) add(c *column.Chunk, seq uint64, memory int64, now time.Time) 
 	p.rows += c.Rows
 	p.bytes += size
 	p.memory += memory
-	if size < mergeBelow && len(p.chunks) > 0 {
-		if tail := p.chunks[len(p.chunks)-1]; len(tail.Cols) == len(c.Cols) && tail.Bytes() < mergeBelow &&
-			tail.WeightWith(c) <= mergeWeight {
-			tail.AppendChunk(c)
+	if size < mergeBelow && p.tail < mergeBelow && len(p.chunks) > 0 {
+		if last := p.chunks[len(p.chunks)-1]; len(last.Cols) == len(c.Cols) && last.WeightWith(c) <= mergeWeight {
+			last.AppendChunk(c)
+			p.tail += size
 			return true
 		}
 	}
-	p.chunks = append(p.chunks, c)
+	if c.Held() > looseMost*size+looseFree {
+		c = c.Clone()
+	}
+	p.chunks, p.tail = append(p.chunks, c), size
 	return false
 }
 

@@ -62,6 +62,64 @@ func TestPending_NullsAreNotJoinedWithValues(t *testing.T) {
 	}
 }
 
+// TestPending_HoldsWhatItCounts: chunks that held large requests before do not stay as large when they come with small ones.
+func TestPending_HoldsWhatItCounts(t *testing.T) {
+	shape := &schema.Struct{Fields: []schema.Field{{Name: "b", Type: schema.Type{Kind: schema.Binary}, Nullable: true}}}
+	for _, size := range []int{1, mergeBelow} { // copied together, and linked
+		var p pending
+		for seq := range uint64(100) {
+			c, err := column.NewChunk(shape)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Cols[0].AppendBytes(make([]byte, maxPooled))
+			c.Reset()
+			c.Cols[0].AppendBytes(make([]byte, size))
+			c.EndWholeRow()
+			p.add(c, seq+1, 0, time.Time{})
+		}
+		held, rows := 0, 0
+		for _, c := range p.chunks {
+			held += c.Held()
+			rows += c.Rows
+		}
+		if most := looseMost*p.bytes + len(p.chunks)*looseFree; held > most || rows != 100 {
+			t.Errorf("%d rows, %d bytes of values, and %d are held, expected %d at most", rows, p.bytes, held, most)
+		}
+	}
+}
+
+// BenchmarkPendingAdd is what a request of one record costs the log's goroutine, which is one for all tables: it looks at each column,
+// whatever the record has.
+func BenchmarkPendingAdd(b *testing.B) {
+	for _, columns := range []int{10, 200, 2000} {
+		b.Run(fmt.Sprintf("columns=%d", columns), func(b *testing.B) {
+			shape := &schema.Struct{}
+			for i := range columns {
+				shape.Fields = append(shape.Fields, schema.Field{Name: fmt.Sprint("c", i), Type: schema.Type{Kind: schema.Long}, Nullable: true})
+			}
+			one := func() *column.Chunk {
+				c, err := column.NewChunk(shape)
+				if err != nil {
+					b.Fatal(err)
+				}
+				c.Cols[0].AppendInt64(5)
+				c.EndRow(make([]bool, columns))
+				return c
+			}
+			c, p := one(), pending{}
+			for b.Loop() {
+				if p.rows == 10_000 {
+					p = pending{}
+				}
+				if !p.add(c, 1, 0, time.Time{}) {
+					c = one()
+				}
+			}
+		})
+	}
+}
+
 // TestRecycle_LetsLargeChunksGo: also one whose rows were taken back.
 func TestRecycle_LetsLargeChunksGo(t *testing.T) {
 	h := newHouse(t)
