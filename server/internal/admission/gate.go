@@ -153,6 +153,9 @@ func notFound(name catalog.Name) error {
 // metadata, or empty; it must be the same. Denials: InvalidRequest, PermissionDenied, NotFound, Unsupported.
 func (g *Gate) Table(ctx context.Context, claims token.Claims, header, request string) (*table.Table, error) {
 	if header != "" && !strings.EqualFold(header, request) {
+		if _, err := catalog.ParseTableName(request); err != nil { // it may have megabytes, and is not repeated then
+			return nil, &Denial{Reason: InvalidRequest, Msg: err.Error()}
+		}
 		return nil, &Denial{Reason: InvalidRequest, Msg: fmt.Sprintf("table %q of the request is not the table %q of the header x-databricks-zerobus-table-name", request, header)}
 	}
 	name, err := allowed(claims, request)

@@ -25,6 +25,7 @@ type instantLog struct {
 }
 
 func (l *instantLog) ID() string               { return "instant" }
+func (l *instantLog) Next() uint64             { return l.seq + 1 }
 func (l *instantLog) Trim(wal.TableID, uint64) {}
 func (l *instantLog) Append(_ context.Context, _ *wal.Chain, _ wal.TableID, _ []byte, done func(uint64, error)) error {
 	l.seq++
@@ -75,7 +76,7 @@ func BenchmarkTake(b *testing.B) {
 			}
 			s := &stream{
 				g: New(&admission.Gate{}, Options{}), ss: noTransport{ctx: b.Context()}, log: slog.New(slog.DiscardHandler),
-				name: "main.default.t", table: t, kind: wire.JSON, progress: newProgress(),
+				name: "main.default.t", table: t, shape: t.Shape(), kind: wire.JSON, progress: newProgress(),
 			}
 			if s.decoder, err = decode.NewJSON(t.Shape().Schema()); err != nil {
 				b.Fatal(err)

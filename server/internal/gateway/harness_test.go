@@ -271,6 +271,7 @@ type holdingLog struct {
 	durable int64      // rows
 	holding bool
 	held    []func()
+	lost    error // what those are told that are held; nil: how it is
 }
 
 func (l *holdingLog) Append(ctx context.Context, chain *wal.Chain, id wal.TableID, payload []byte, done func(uint64, error)) error {
@@ -282,7 +283,12 @@ func (l *holdingLog) Append(ctx context.Context, chain *wal.Chain, id wal.TableI
 			l.durable += rows
 		}
 		if l.holding {
-			l.held = append(l.held, func() { done(seq, err) })
+			l.held = append(l.held, func() {
+				if l.lost != nil {
+					seq, err = 0, l.lost
+				}
+				done(seq, err)
+			})
 			return
 		}
 		done(seq, err)
@@ -306,6 +312,14 @@ func (l *holdingLog) hold() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.holding = true
+}
+
+// lose is release, but for what those are told that were held: that their entries are not in the log.
+func (l *holdingLog) lose(err error) {
+	l.mu.Lock()
+	l.lost = err
+	l.mu.Unlock()
+	l.release()
 }
 
 func (l *holdingLog) release() {

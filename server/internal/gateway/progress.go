@@ -25,11 +25,11 @@ func (p *progress) signal() {
 }
 
 // append counts one request that is about to be handed to the table; its callback may come before that call returns. False
-// when the stream has ended: the request must not be taken, nobody would wait for it.
+// when the stream has ended, or lost a request: this one must not be taken, nobody would wait for it.
 func (p *progress) append() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ended {
+	if p.ended || p.lost != nil {
 		return false
 	}
 	p.appended++

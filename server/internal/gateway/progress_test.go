@@ -34,6 +34,13 @@ func TestProgress_Transcript(t *testing.T) {
 		{"an append that the table refused after the end", func(p *progress) { p.append(); p.end(refused); p.undo(); p.end(nil) }, state{0, true, refused}},
 		{"an append that the table refused", func(p *progress) { p.append(); p.undo(); p.end(refused) }, state{0, true, refused}},
 		{"rows that were lost end the stream at once", func(p *progress) { p.append(); p.append(); p.settle(lost) }, state{0, true, lost}},
+		{"nothing is appended after a loss", func(p *progress) {
+			p.append()
+			p.settle(lost)
+			if p.append() {
+				t.Error("a request was taken after one that was lost")
+			}
+		}, state{0, true, lost}},
 		{"nothing behind a loss counts", func(p *progress) { p.append(); p.append(); p.settle(lost); p.settle(nil); p.end(nil) }, state{0, true, lost}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -44,6 +44,7 @@ type stream struct {
 	chain   wal.Chain
 	flow    admission.Flow
 	held    atomic.Bool // the receiver waits for its rate
+	told    bool        // the server's log says that records were lost; belongs to the log's goroutine
 
 	opened   bool // the handler's: the handshake is done
 	progress *progress
@@ -261,14 +262,15 @@ func (s *stream) handshake() error {
 	return nil
 }
 
-// logTrouble logs what is neither the client's fault nor the end of its stream. A log that is full says so by itself, once, and
-// every stream meets it again and again.
+// logTrouble logs what is neither the client's fault nor the end of its stream. A log that is full or has stopped says so by itself,
+// once, and every stream meets it again and again.
 func (s *stream) logTrouble(msg string, err error, more ...any) {
 	var d *admission.Denial
 	switch {
 	case errors.As(err, &d), s.ss.Context().Err() != nil:
 		return
-	case errors.Is(err, wal.ErrFull), errors.Is(err, table.ErrTaken), errors.Is(err, table.ErrClosed), errors.Is(err, table.ErrProducers):
+	case errors.Is(err, wal.ErrFull), errors.Is(err, wal.ErrPoisoned), errors.Is(err, wal.ErrChain),
+		errors.Is(err, table.ErrTaken), errors.Is(err, table.ErrClosed), errors.Is(err, table.ErrProducers):
 		s.log.Debug(msg, append([]any{"table", s.name, "err", err}, more...)...)
 		return
 	}
@@ -405,7 +407,10 @@ func (s *stream) settled(err error, offset int64, rows int, received time.Durati
 		s.g.counters.ackTime.Observe(s.g.clock() - received)
 	} else {
 		s.g.counters.refuse(err)
-		s.logTrouble("records not durable", err, "offset", offset)
+		if !s.told { // all that came after are lost, too
+			s.told = true
+			s.logTrouble("records not durable", err, "offset", offset)
+		}
 		err = trouble(err, s.name)
 	}
 	s.progress.settle(err)
