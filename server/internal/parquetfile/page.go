@@ -1,7 +1,9 @@
 package parquetfile
 
 import (
+	"fmt"
 	"hash/crc32"
+	"math"
 	"slices"
 	"sync"
 
@@ -69,9 +71,18 @@ func (p *page) recycle() {
 	clear(p.slabs)
 	p.job, p.spans, p.slabs, p.header, p.data, p.err = job{}, p.spans[:0], p.slabs[:0], nil, nil, nil
 	p.values, p.entries, p.last = 0, 0, false
-	if max(cap(p.body), cap(p.packed), cap(p.encoded), cap(p.levels)) <= maxKept {
+	if p.largest() <= maxKept {
 		pages.Put(p)
 	}
+}
+
+// largest is the size of its largest buffer in bytes. A row with very many elements makes any of them large, and the others little
+// where they repeat.
+func (p *page) largest() int {
+	return max(
+		cap(p.body), cap(p.packed), cap(p.encoded), cap(p.levels), cap(p.runs), cap(p.nested.definition), cap(p.nested.repetition),
+		4*cap(p.int32s), 8*cap(p.int64s), 4*cap(p.float32s), 8*cap(p.float64s),
+	)
 }
 
 // cut takes the next n values of a job.
@@ -142,12 +153,18 @@ func (p *page) encodeData() (err error) {
 
 // pack compresses the body and makes the header.
 func (p *page) pack() (err error) {
+	if len(p.body) > math.MaxInt32 {
+		return fmt.Errorf("one page would have %d bytes, the format allows %d: the values of a row are too large", len(p.body), math.MaxInt32)
+	}
 	p.data = p.body
 	if p.codec.CompressionCodec() != format.Uncompressed {
 		if p.packed, err = p.codec.Encode(p.packed[:0], p.body); err != nil {
 			return err
 		}
 		p.data = p.packed
+		if len(p.data) > math.MaxInt32 {
+			return fmt.Errorf("one page would have %d bytes compressed, the format allows %d: the values of a row are too large", len(p.data), math.MaxInt32)
+		}
 	}
 	h := format.PageHeader{
 		Type: p.kind, UncompressedPageSize: int32(len(p.body)), CompressedPageSize: int32(len(p.data)), CRC: int32(crc32.ChecksumIEEE(p.data)),

@@ -70,6 +70,7 @@ func (f *Writer) Write(chunks ...*column.Chunk) error {
 			return err
 		}
 	}
+	defer f.encoder.forget()
 	groups := rowGroups(chunks, f.options.RowGroupRows, maxRowGroupBytes)
 	if n := len(f.meta.RowGroups) + len(groups); n > math.MaxInt16 {
 		return fmt.Errorf("the rows make %d row groups, more than the format's %d; raise RowGroupRows", n, math.MaxInt16)
@@ -117,7 +118,8 @@ type encoder struct {
 	seed    maphash.Seed
 	factor  uint64
 	dicts   []*dictionary // not in use
-	surveys []*survey     // of the row group's leaves, from the first on
+	surveys []*survey     // of the row group's next leaves
+	idle    []*survey     // not in use
 	queue   []*page       // under way, in the order of the file
 }
 
@@ -140,7 +142,6 @@ func (e *encoder) rowGroup(t *tree, g []slab, total *totals) (format.RowGroup, e
 		}
 		total.countNulls(n, e.spans)
 	}
-	e.surveys = e.surveys[:0]
 	for i := range t.leaves {
 		s := e.survey(t, g, i)
 		if err := s.leaf.check(&s.bounds); err != nil {
@@ -150,6 +151,7 @@ func (e *encoder) rowGroup(t *tree, g []slab, total *totals) (format.RowGroup, e
 		if err := e.columnChunk(s, g, &rg.Columns[i].MetaData); err != nil {
 			return rg, err
 		}
+		e.idle = append(e.idle, s)
 	}
 	if err := e.finish(0); err != nil {
 		return rg, err
@@ -163,23 +165,36 @@ func (e *encoder) rowGroup(t *tree, g []slab, total *totals) (format.RowGroup, e
 
 // survey makes the survey of a leaf, and begins those of the next ones on cores that are free.
 func (e *encoder) survey(t *tree, g []slab, i int) *survey {
-	for k := len(e.surveys); k < min(i+1+cap(helpers), len(t.leaves)); k++ {
-		s := &survey{leaf: &t.leaves[k], spans: spansOf(nil, g, t.leaves[k].nodes), done: make(chan struct{}, 1)}
-		if s.leaf.hasDictionary() {
-			s.dict = e.newDictionary()
-		}
-		e.surveys = append(e.surveys, s)
+	for len(e.surveys) < min(1+cap(helpers), len(t.leaves)-i) {
+		e.surveys = append(e.surveys, e.newSurvey(&t.leaves[i+len(e.surveys)], g))
 	}
-	for _, s := range e.surveys[i+1:] {
-		if !s.begin() {
+	s := e.surveys[0]
+	e.surveys = slices.Delete(e.surveys, 0, 1)
+	for _, next := range e.surveys {
+		if !next.begin() {
 			break
 		}
 	}
-	s := e.surveys[i]
 	if !s.begun {
 		s.make()
 	}
 	s.wait()
+	return s
+}
+
+// newSurvey is one that is not begun, in the memory of one not in use: the spans of all leaves of a wide table in many chunks would
+// take much more than those of the next few.
+func (e *encoder) newSurvey(l *leaf, g []slab) *survey {
+	var s *survey
+	if k := len(e.idle); k > 0 {
+		s, e.idle = e.idle[k-1], e.idle[:k-1]
+	} else {
+		s = &survey{done: make(chan struct{}, 1)}
+	}
+	*s = survey{leaf: l, spans: spansOf(s.spans, g, l.nodes), done: s.done}
+	if l.hasDictionary() {
+		s.dict = e.newDictionary()
+	}
 	return s
 }
 
@@ -261,11 +276,11 @@ func (e *encoder) nestedPages(j job, g []slab) error {
 
 // start encodes a page, on another core if one is free, and writes the pages that are encoded and have none before them.
 func (e *encoder) start(p *page) error {
-	e.queue = append(e.queue, p)
 	if p.weight() < minHelped || !helped(p.encode, p.done) {
-		p.encode()
+		p.encode() // not in the queue yet: after a panic nobody waits for it
 		p.done <- struct{}{}
 	}
+	e.queue = append(e.queue, p)
 	return e.finish(cap(helpers))
 }
 
@@ -302,6 +317,11 @@ func (e *encoder) abandon() {
 		p.recycle()
 	}
 	e.queue = e.queue[:0]
+}
+
+// forget drops what points into chunks. The memory goes too: the next rows may be long in coming.
+func (e *encoder) forget() {
+	e.spans, e.slabs, e.surveys, e.idle, e.dicts = nil, nil, nil, nil, nil
 }
 
 // emit writes an encoded page and counts it.
