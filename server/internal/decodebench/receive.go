@@ -30,7 +30,7 @@ type received struct {
 	Bytes    int              `json:"record_bytes"`
 	Streams  int              `json:"streams"`
 	Delay    float64          `json:"delay_ms"` // of the network, each way
-	MB       []float64        `json:"mb_s"` // of each round
+	MB       []float64        `json:"mb_s"`     // of each round
 }
 
 // receiveAll is the command.
