@@ -188,6 +188,6 @@ func (s summary) print(w io.Writer) {
 	if s.Committed > 0 {
 		committed = fmt.Sprintf("; in the table after %.1f s", s.Committed)
 	}
-	fmt.Fprintf(w, "%s records%s, %.1f MB in %.1f s: %s records/s, %.1f MB/s%s\n",
-		count(s.Records), skipped, float64(s.Bytes)/1e6, s.Seconds, count(s.RecordsPerSecond), s.MBPerSecond, committed)
+	fmt.Fprintf(w, "%s %s%s, %.1f MB in %.1f s: %s records/s, %.1f MB/s%s\n",
+		count(s.Records), plural(s.Records, "record"), skipped, float64(s.Bytes)/1e6, s.Seconds, count(s.RecordsPerSecond), s.MBPerSecond, committed)
 }

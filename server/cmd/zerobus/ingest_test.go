@@ -412,14 +412,14 @@ func TestIngest_Refused(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"wrong secret", []string{"--client-secret", "not-the-secret", "-"}, "invalid_client"},
+		{"wrong secret", []string{"--client-secret", "not-the-secret", "-"}, "invalid_client: Client authentication failed: the client id or the secret is wrong"},
 		{"wrong secret, CSV", []string{"--client-secret", "not-the-secret", csv}, "invalid_client"},
 		{"unknown table", []string{"--table", "main.default.none", "-"}, "main.default.none"},
 		{"unknown table, CSV", []string{"--table", "main.default.none", csv}, "main.default.none"},
 		{"no such file", []string{csv + ".none"}, csv + ".none"},
 		{"a directory", []string{w.data}, "is a directory"},
 		{"no certificate", []string{"--ca", csv, "-"}, "certificate"},
-		{"too much skipped", []string{"--skip", "9", "-"}, "--skip 9: there are only 1 records"},
+		{"too much skipped", []string{"--skip", "9", "-"}, "--skip 9: the inputs have only 1 record\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			v := *w
@@ -463,8 +463,8 @@ func TestIngest_WrongCommandLine(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, errw, status := runHere(t.Context(), strings.NewReader(""), append([]string{"ingest"}, tt.args...)...)
-			if status != 2 || strings.Count(errw, "\n") != 1 {
-				t.Errorf("exit status %d, error %q; want 2 and one line", status, errw)
+			if status != 2 || strings.Count(errw, "\n") != 1 || !strings.HasSuffix(errw, " (see zerobus ingest --help)\n") {
+				t.Errorf("exit status %d, error %q; want 2 and one line that names the command's help", status, errw)
 			}
 			for _, want := range tt.want {
 				if !strings.Contains(errw, want) {

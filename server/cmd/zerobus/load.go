@@ -58,11 +58,15 @@ func (e *stopped) Error() string {
 	if e.place != "" {
 		b.WriteString(e.place + ": ")
 	}
-	fmt.Fprintf(&b, "%s; %s records", e.cause, count(e.durable))
+	fmt.Fprintf(&b, "%s; %s %s", e.cause, count(e.durable), plural(e.durable, "record"))
 	if e.skipped > 0 {
 		fmt.Fprintf(&b, ", after the %s skipped ones,", count(e.skipped))
 	}
-	b.WriteString(" are durable; ")
+	if e.durable == 1 {
+		b.WriteString(" is durable; ")
+	} else {
+		b.WriteString(" are durable; ")
+	}
 	if e.place != "" {
 		b.WriteString("fix the line and ")
 	}
@@ -87,7 +91,7 @@ func (l *loader) run(ctx context.Context) error {
 		l.meter.acked.Store(a.Last + 1)
 	}))
 	if err != nil {
-		return err
+		return l.nobodyThere(err)
 	}
 	if l.producer != "" {
 		l.skip = position
@@ -113,7 +117,7 @@ func (l *loader) run(ctx context.Context) error {
 			return fmt.Errorf("producer %s: the table has %s of its records, and the inputs have only %s: are they others?", l.producer, count(l.skip), count(l.next))
 		}
 		if l.next < l.skip {
-			return fmt.Errorf("--skip %d: there are only %d records", l.skip, l.next)
+			return fmt.Errorf("--skip %d: the inputs have only %s %s", l.skip, count(l.next), plural(l.next, "record"))
 		}
 		return nil
 	case failure != nil && refused(failure) && len(unacked) > 0:
@@ -130,6 +134,15 @@ func (l *loader) run(ctx context.Context) error {
 		return l.stop("", why, acked)
 	}
 	return l.stop("", closed, acked)
+}
+
+// nobodyThere adds both addresses to the error of a stream for which no server was found: one of them may be the other's.
+func (l *loader) nobodyThere(err error) error {
+	var e *zerobus.Error
+	if !errors.As(err, &e) || e.Code != codes.Unavailable {
+		return err
+	}
+	return fmt.Errorf("%w; streams go to %s, tokens come from %s: are these the server's addresses?", err, l.target.endpoint, l.target.workspace)
 }
 
 var errInterrupted = errors.New("interrupted")

@@ -125,6 +125,30 @@ func TestLoad_NoStreamIsNoEarlyEnd(t *testing.T) {
 	})
 }
 
+func TestLoad_NobodyThere(t *testing.T) {
+	inBubble(t, func(w *loadTest) {
+		w.srv.Otherwise(zerobustest.Refuse(codes.Unavailable, "gone"))
+		l := w.loader(strings.NewReader(ndjson(1)))
+		l.target.endpoint, l.target.workspace = "http://here:1", "http://there:2"
+		err := l.run(w.Context())
+		if want := "streams go to http://here:1, tokens come from http://there:2"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v does not say %q", err, want)
+		}
+	})
+}
+
+func TestStopped_OneRecord(t *testing.T) {
+	for e, want := range map[stopped]string{
+		{cause: "gone"}:             "gone; 0 records are durable; go on with --skip 0",
+		{cause: "gone", durable: 1}: "gone; 1 record is durable; go on with --skip 1",
+		{cause: "gone", durable: 1, skipped: 2, place: "f:4"}: "f:4: gone; 1 record, after the 2 skipped ones, is durable; fix the line and go on with --skip 3",
+	} {
+		if got := e.Error(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // A server may refuse a record before it has acknowledged those before it. They are not blamed.
 func TestLoad_BlamesTheRecordThatIsRefusedAlone(t *testing.T) {
 	inBubble(t, func(w *loadTest) {
@@ -284,7 +308,7 @@ func TestLoad_Skip(t *testing.T) {
 		skip int64
 		want int
 		err  string
-	}{{0, 5, ""}, {2, 3, ""}, {5, 0, ""}, {6, 0, "--skip 6: there are only 5 records"}} {
+	}{{0, 5, ""}, {2, 3, ""}, {5, 0, ""}, {6, 0, "--skip 6: the inputs have only 5 records"}} {
 		t.Run(fmt.Sprint(tt.skip), func(t *testing.T) {
 			inBubble(t, func(w *loadTest) {
 				l := w.loader(strings.NewReader("\n" + ndjson(5)))

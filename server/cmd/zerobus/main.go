@@ -30,7 +30,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errw)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var failed *commandError
 	switch {
 	case err == nil:
@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 		fmt.Fprintf(errw, "zerobus: %s\n", oneLine(failed.err))
 		return 1
 	}
-	fmt.Fprintf(errw, "zerobus: %s (see zerobus --help)\n", oneLine(err))
+	fmt.Fprintf(errw, "zerobus: %s (see %s --help)\n", oneLine(err), cmd.CommandPath())
 	return 2
 }
 

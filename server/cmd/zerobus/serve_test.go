@@ -192,7 +192,7 @@ commit_interval_max: 20ms
 		`zerobus: z.yaml:14: metrics_tables: "-1": expected a number from 0`,
 		"zerobus: z.yaml:15: GRPCListen: there is no such setting: did you mean grpc_listen?",
 		"zerobus: z.yaml:16: commit_interval_max: the longest commit interval is 20ms, less than the commit interval of 1s, from which it grows",
-		"zerobus: 15 settings are wrong (see zerobus --help)",
+		"zerobus: 15 settings are wrong (see zerobus serve --help)",
 	}
 	if status != 2 || out != "" || strings.Join(errors, "\n") != strings.Join(want, "\n") {
 		t.Errorf("status %d, output %q, errors\n%s\nwant\n%s", status, out, strings.Join(errors, "\n"), strings.Join(want, "\n"))

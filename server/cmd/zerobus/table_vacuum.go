@@ -70,7 +70,7 @@ func printVacuum(w io.Writer, v admin.Vacuum) {
 		amount(v.Kept, v.KeptBytes), span(v.RetainSeconds), count(v.Listed-v.Files-v.Kept), plural(v.Listed-v.Files-v.Kept, "file"), v.Version)
 }
 
-func plural(n int, noun string) string {
+func plural[T ~int | ~int64](n T, noun string) string {
 	if n == 1 {
 		return noun
 	}

@@ -144,7 +144,7 @@ func TestGrant_Errors(t *testing.T) {
 		class error
 		text  string
 	}{
-		{"nobody", []Privilege{Select}, "main", ErrNotFound, `principal "nobody" does not exist; run zerobus principal create nobody`},
+		{"nobody", []Privilege{Select}, "main", ErrNotFound, `principal "nobody" does not exist; zerobus principal list shows those that do, zerobus principal create nobody makes it`},
 		{"it's", []Privilege{Select}, "main", ErrNotFound, `create 'it'\''s'`},
 		{"0b1c2d3e-0000-4000-8000-000000000001", []Privilege{Select}, "main", ErrNotFound, "principal create NAME"},
 		{"", []Privilege{Select}, "main", ErrNotFound, `principal ""`},

@@ -174,7 +174,7 @@ func findPrincipal(tx *bbolt.Tx, idOrName string) (cr credential, err error) {
 			return cr, err
 		}
 	}
-	return cr, notFound("principal %q does not exist; run zerobus principal create %s", clip(idOrName), quoteArg(clip(idOrName)))
+	return cr, notFound("principal %q does not exist; zerobus principal list shows those that do, zerobus principal create %s makes it", clip(idOrName), quoteArg(clip(idOrName)))
 }
 
 // quoteArg puts an argument in quotes where a shell would need them, so that the command can be copied.

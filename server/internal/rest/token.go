@@ -53,7 +53,7 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 		return
 	case errors.Is(err, catalog.ErrBadCredentials):
 		s.Logger.Warn("login refused", "client", clip(id), "from", r.RemoteAddr)
-		oauthError(w, http.StatusUnauthorized, "invalid_client", "Client authentication failed")
+		oauthError(w, http.StatusUnauthorized, "invalid_client", "Client authentication failed: the client id or the secret is wrong")
 		return
 	case err != nil:
 		s.Logger.Error("login not decided", "client", clip(id), "err", err)

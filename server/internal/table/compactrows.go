@@ -251,7 +251,7 @@ func (w *watchedWriter) Write(p []byte) (int, error) {
 // shift is how long work goes on before it pauses.
 const shift = 50 * time.Millisecond
 
-// duty has work in the background pause as long as it works: half of one core at most. Nil never pauses.
+// duty has work in the background pause after each piece for as long as that took, a second at most. Nil never pauses.
 type duty struct {
 	now   func() time.Time
 	since time.Time
