@@ -126,6 +126,8 @@ func TestPage_LargeBuffersAreNotKept(t *testing.T) {
 	for name, p := range map[string]*page{
 		"definition levels": {nested: levels{definition: make([]byte, 0, maxKept+1)}},
 		"repetition levels": {nested: levels{repetition: make([]byte, 0, maxKept+1)}},
+		"levels":            {levels: make([]byte, 0, maxKept+1)},
+		"encoded":           {encoded: make([]byte, 0, maxKept+1)},
 		"runs":              {runs: make([]byte, 0, maxKept+1)},
 		"int32":             {int32s: make([]int32, 0, maxKept/4+1)},
 		"int64":             {int64s: make([]int64, 0, maxKept/8+1)},

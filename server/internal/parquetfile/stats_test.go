@@ -353,3 +353,17 @@ func TestTruncateMax_IsAboveAllThatBeginsAlike(t *testing.T) {
 		}
 	})
 }
+
+// The bounds of texts that repeat are those of their dictionary, which knows of no nulls.
+func TestStats_TextsWithDictionary(t *testing.T) {
+	table := one("string")
+	file, r := write(t, table, Options{}, chunkOf(t, table, "b", nil, "a", nil, "c", nil, "c", nil, nil, "b"), chunkOf(t, table, nil, "a"))
+	const want = `{"numRecords":12,"minValues":{"c":"a"},"maxValues":{"c":"c"},"nullCount":{"c":6}}`
+	if r.Stats != want {
+		t.Errorf("statistics are %s, expected %s", r.Stats, want)
+	}
+	m := openFile(t, file).Metadata().RowGroups[0].Columns[0].MetaData
+	if s := m.Statistics; m.DictionaryPageOffset == 0 || string(s.MinValue) != "a" || string(s.MaxValue) != "c" || s.NullCount != 6 {
+		t.Errorf("dictionary at %d, bounds %q and %q, %d nulls", m.DictionaryPageOffset, s.MinValue, s.MaxValue, s.NullCount)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -53,11 +54,15 @@ func checkFooter(t *rapid.T, file []byte, table *schema.Struct, want *column.Chu
 	if err != nil {
 		t.Fatal(err)
 	}
+	if n := len(f.Metadata().ColumnOrders); n != len(tr.leaves) {
+		t.Fatalf("%d columns have an order, expected %d: bounds mean nothing without", n, len(tr.leaves))
+	}
 	first := 0
 	for gi, g := range f.Metadata().RowGroups {
 		if groupRows > 0 && g.NumRows > int64(groupRows) {
 			t.Fatalf("row group %d has %d rows, the limit is %d", gi, g.NumRows, groupRows)
 		}
+		checkSizes(t, gi, &g, tr)
 		for i, c := range g.Columns {
 			l, typ := &tr.leaves[i], f.Root().Columns()[i].Type()
 			compare := typ.Compare
@@ -104,6 +109,36 @@ func checkFooter(t *rapid.T, file []byte, table *schema.Struct, want *column.Chu
 	}
 	if first != want.Rows {
 		t.Fatalf("the row groups have %d rows, expected %d", first, want.Rows)
+	}
+}
+
+// checkSizes checks what the footer says of the place and the size of a row group and its columns: they lie one behind the other.
+func checkSizes(t *rapid.T, ordinal int, g *format.RowGroup, tr *tree) {
+	at, size := g.FileOffset, int64(0)
+	for i := range g.Columns {
+		m := &g.Columns[i].MetaData
+		begin := m.DataPageOffset
+		if m.DictionaryPageOffset > 0 {
+			begin = min(begin, m.DictionaryPageOffset)
+		}
+		if begin != at {
+			t.Fatalf("row group %d column %d: begins at %d, expected %d", ordinal, i, begin, at)
+		}
+		at, size = at+m.TotalCompressedSize, size+m.TotalUncompressedSize
+		if m.Codec == format.Uncompressed && m.TotalCompressedSize != m.TotalUncompressedSize {
+			t.Fatalf("row group %d column %d: %d bytes, %d before compression, though there is none", ordinal, i, m.TotalCompressedSize, m.TotalUncompressedSize)
+		}
+		if tr.leaves[i].def > 0 && !slices.Contains(m.Encoding, format.RLE) {
+			t.Fatalf("row group %d column %d: encodings %v, expected RLE of the levels", ordinal, i, m.Encoding)
+		}
+		for _, s := range m.EncodingStats {
+			if !slices.Contains(m.Encoding, s.Encoding) {
+				t.Fatalf("row group %d column %d: encodings %v, but there are pages in %s", ordinal, i, m.Encoding, s.Encoding)
+			}
+		}
+	}
+	if int(g.Ordinal) != ordinal || g.TotalCompressedSize != at-g.FileOffset || g.TotalByteSize != size {
+		t.Fatalf("row group %d: ordinal %d, %d bytes, %d before compression, expected %d and %d", ordinal, g.Ordinal, g.TotalCompressedSize, g.TotalByteSize, at-g.FileOffset, size)
 	}
 }
 
