@@ -139,7 +139,7 @@ func (l *loader) run(ctx context.Context) error {
 // nobodyThere adds both addresses to the error of a stream for which no server was found: one of them may be the other's.
 func (l *loader) nobodyThere(err error) error {
 	var e *zerobus.Error
-	if !errors.As(err, &e) || e.Code != codes.Unavailable {
+	if !errors.As(err, &e) || !e.Retriable || e.Code == codes.ResourceExhausted {
 		return err
 	}
 	return fmt.Errorf("%w; streams go to %s, tokens come from %s: are these the server's addresses?", err, l.target.endpoint, l.target.workspace)

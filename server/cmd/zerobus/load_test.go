@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -126,15 +127,24 @@ func TestLoad_NoStreamIsNoEarlyEnd(t *testing.T) {
 }
 
 func TestLoad_NobodyThere(t *testing.T) {
-	inBubble(t, func(w *loadTest) {
-		w.srv.Otherwise(zerobustest.Refuse(codes.Unavailable, "gone"))
-		l := w.loader(strings.NewReader(ndjson(1)))
-		l.target.endpoint, l.target.workspace = "http://here:1", "http://there:2"
-		err := l.run(w.Context())
-		if want := "streams go to http://here:1, tokens come from http://there:2"; err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v does not say %q", err, want)
-		}
-	})
+	for name, away := range map[string]func(*zerobustest.Server){
+		"no streams": func(s *zerobustest.Server) { s.Otherwise(zerobustest.Refuse(codes.Unavailable, "gone")) },
+		"no tokens": func(s *zerobustest.Server) {
+			s.HandleToken(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(w *loadTest) {
+				away(w.srv)
+				l := w.loader(strings.NewReader(ndjson(1)))
+				l.target.endpoint, l.target.workspace = "http://here:1", "http://there:2"
+				err := l.run(w.Context())
+				if want := "streams go to http://here:1, tokens come from http://there:2"; err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v does not say %q", err, want)
+				}
+			})
+		})
+	}
 }
 
 func TestStopped_OneRecord(t *testing.T) {
