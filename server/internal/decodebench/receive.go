@@ -129,7 +129,9 @@ func send(ctx context.Context, sdk *zerobus.SDK, s *loadgen.Shape, e loadgen.Enc
 		wait.Go(func() {
 			m := loadgen.NewMaker(s, e, i, streams)
 			for n := 0; failed[i] == nil && (n == 0 || n&63 > 0 || time.Since(began) < d); n++ {
-				failed[i] = one(ctx, stream, m, e)
+				if failed[i] = one(ctx, stream, m, e); errors.Is(failed[i], loadgen.ErrUsedUp) {
+					m, failed[i] = loadgen.NewMaker(s, e, i, streams), nil // the sink keeps nothing: an id may come twice
+				}
 			}
 			failed[i] = errors.Join(failed[i], stream.Close(ctx))
 		})
