@@ -58,6 +58,7 @@ type reading struct {
 	done    int64   // bytes of the inputs whose records are acknowledged, about
 	total   int64   // 0 when it is not known
 	left    time.Duration
+	opening bool // there is no stream yet
 	healing bool // the stream reconnects
 }
 
@@ -85,6 +86,8 @@ func (m *meter) look() reading {
 	}
 	if s := m.stream.Load(); s != nil {
 		r.healing = s.State() == zerobus.StateRecovering
+	} else {
+		r.opening = sent == 0
 	}
 	return r
 }
@@ -95,11 +98,18 @@ func (r reading) megabytesPerSecond() float64 { return float64(r.bytes) / 1e6 / 
 
 // String is the progress as a line.
 func (r reading) String() string {
-	parts := []string{count(r.records) + " records", count(r.perSecond()) + "/s", fmt.Sprintf("%.1f MB/s", r.megabytesPerSecond())}
-	if r.total > 0 {
+	parts := r.numbers()
+	if r.total > 0 && !r.opening {
 		parts = append(parts, fmt.Sprintf("%d %%", 100*r.done/r.total))
 	}
 	return strings.Join(append(parts, r.outlook()...), ", ")
+}
+
+func (r reading) numbers() []string {
+	if r.opening {
+		return []string{"connecting"}
+	}
+	return []string{count(r.records) + " records", count(r.perSecond()) + "/s", fmt.Sprintf("%.1f MB/s", r.megabytesPerSecond())}
 }
 
 func (r reading) outlook() (parts []string) {
@@ -138,8 +148,7 @@ func (m *meter) show(w io.Writer, terminal bool) (end func()) {
 func (m *meter) showBar(p *mpb.Progress) (end func()) {
 	numbers := decor.Any(func(decor.Statistics) string {
 		r := m.look()
-		parts := []string{count(r.records) + " records", count(r.perSecond()) + "/s", fmt.Sprintf("%.1f MB/s", r.megabytesPerSecond())}
-		return " " + strings.Join(append(parts, r.outlook()...), ", ")
+		return " " + strings.Join(append(r.numbers(), r.outlook()...), ", ")
 	})
 	style := mpb.NopStyle()
 	var percent decor.Decorator

@@ -16,6 +16,7 @@ func TestReading_String(t *testing.T) {
 		r    reading
 		want string
 	}{
+		{reading{seconds: 1, total: 10, opening: true}, "connecting"},
 		{reading{seconds: 1}, "0 records, 0/s, 0.0 MB/s"},
 		{reading{records: 1_200_000, bytes: 96e6, seconds: 4, done: 42, total: 100, left: 12 * time.Second}, "1,200,000 records, 300,000/s, 24.0 MB/s, 42 %, about 12 s left"},
 		{reading{records: 7, seconds: 7, total: 10, left: time.Hour, healing: true}, "7 records, 1/s, 0.0 MB/s, 0 %, about 60 min left, reconnecting"},
@@ -41,7 +42,10 @@ func TestRoughly(t *testing.T) {
 func TestMeter_Look(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMeter(1000)
-		time.Sleep(time.Hour) // opening the stream
+		time.Sleep(time.Hour)
+		if r := m.look(); !r.opening {
+			t.Errorf("before there is a stream: %+v", r)
+		}
 		m.read.Add(200)
 		m.begin() // behind the skipped ones
 		if r := m.look(); r.done != 200 || r.left != 0 {
