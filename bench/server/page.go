@@ -38,7 +38,6 @@ func (r Report) write(dir string, out io.Writer) error {
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
-	enc.SetIndent("", " ")
 	if err := enc.Encode(r); err != nil {
 		return err
 	}
