@@ -2,10 +2,5 @@
 
 package main
 
-import "time"
-
-// processorTime is not measured here.
-func processorTime() time.Duration { return 0 }
-
 // peakMemory is not measured here.
 func peakMemory() int64 { return 0 }

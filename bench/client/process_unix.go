@@ -8,17 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
-
-// processorTime returns what this process has used, in user and system mode.
-func processorTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
 
 // peakMemory returns the most memory that this process had resident, in bytes. Linux counts a process's start from the
 // one that started it in getrusage, so there it comes from /proc.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/zerobus-go/zerobus/bench/client/sink"
+	"github.com/zerobus-go/zerobus/bench/internal/report"
 )
 
 // kind is what tells sinks apart.
@@ -58,7 +59,7 @@ func serve(k kind, in io.Reader, out io.Writer) error {
 	}
 	for lines := bufio.NewScanner(in); lines.Scan(); {
 		stats := s.Stats()
-		u := usage{Messages: stats.Messages, Bytes: stats.Bytes, CPU: processorTime().Seconds()}
+		u := usage{Messages: stats.Messages, Bytes: stats.Bytes, CPU: report.ProcessorTime().Seconds()}
 		if err := s.Err(); err != nil {
 			u.Err = err.Error()
 		}

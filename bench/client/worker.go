@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/zerobus-go/zerobus/bench/internal/report"
 )
 
 // Job is what a worker process reads from its standard input.
@@ -116,13 +118,13 @@ func run(ctx context.Context, job Job) (*Result, error) {
 	samples.reset()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	cpu, began := processorTime(), time.Now()
+	cpu, began := report.ProcessorTime(), time.Now()
 	records, err := load(ctx, job, c, job.Measure)
 	if err != nil {
 		return nil, err
 	}
 	took := time.Since(began)
-	cpu = processorTime() - cpu
+	cpu = report.ProcessorTime() - cpu
 	runtime.ReadMemStats(&after)
 	if err := c.close(ctx); err != nil {
 		return nil, err

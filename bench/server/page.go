@@ -76,9 +76,7 @@ Records in memory become columns in memory, on one core. dynamicpb and encoding/
 hyperpb, a protowire loop and jx lay values into plain slices, without nulls, ranges and refusals to roll back.`, r.decodeRows())
 	section("Receiving and decoding", "", `
 The gateway's gRPC options and codec with a handler that decodes and acknowledges: no log, no table, no tokens. Windows and buffers are
-gRPC's own: over loopback fixed windows from 1 to 16 MiB and read buffers from 128 to 512 KiB changed less than the rounds differ; over a
-network that takes 50 ms both ways, one stream of 1 kB records had 170 MB/s with them, 20 with fixed windows of 1 MiB, and 230 with 16 MiB,
-which any client could then leave unread on every stream.`, r.receiveRows())
+gRPC's own, which grow with what a connection carries. Larger ones from the start could be left unread by any client on every stream.`, r.receiveRows())
 	section("To the durable acknowledgement", "ack", `
 As fast as it goes: the latencies are those of a full window, which is the client's default of 50,000 records or 64 MiB, or 200,000
 records of all streams. CPU is processor time in seconds for a million records, log and data the bytes written for them.`, caseRows(r.of("ack")))

@@ -13,6 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/zerobus-go/zerobus/bench/internal/report"
 )
 
 // A queue with a sink is what many take in place of a server: NATS with JetStream, one node, its files on the disk of -dir, and a
@@ -156,7 +158,7 @@ func (setup queueSetup) measure(ctx context.Context, q *queueProcess, to runner,
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	before, began := processorTime(), time.Now()
+	before, began := report.ProcessorTime(), time.Now()
 	drained := make(chan error, 1)
 	var inFiles time.Duration
 	go func() {
@@ -176,7 +178,7 @@ func (setup queueSetup) measure(ctx context.Context, q *queueProcess, to runner,
 	if err := errors.Join(err, <-drained); err != nil {
 		return run, err
 	}
-	after := processorTime()
+	after := report.ProcessorTime()
 	queueAfter, err := q.processorTime()
 	if err != nil {
 		return run, err

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
+
+	"github.com/zerobus-go/zerobus/bench/internal/report"
 )
 
 // queueCommand is the argument that makes this program a queue.
@@ -61,7 +63,7 @@ func serveQueue(args []string, in io.Reader, out io.Writer) error {
 	}
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
-		if err := answers.Encode(processorTime()); err != nil {
+		if err := answers.Encode(report.ProcessorTime()); err != nil {
 			return err
 		}
 	}

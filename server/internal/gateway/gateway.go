@@ -79,7 +79,7 @@ const (
 )
 
 // ServerOptions are what a gRPC server for this gateway needs. Windows and buffers are gRPC's own, which grow with what a connection
-// carries: larger ones from the start gain nothing nearby, and little far away (bench/results/server.md).
+// carries: larger ones from the start gain nothing nearby, and could be left unread by any client on every stream.
 func (g *Gateway) ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ForceServerCodecV2(wire.Codec()),

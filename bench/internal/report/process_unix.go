@@ -1,14 +1,14 @@
 //go:build unix
 
-package main
+package report
 
 import (
 	"syscall"
 	"time"
 )
 
-// processorTime returns what this process has used, in user and system mode.
-func processorTime() time.Duration {
+// ProcessorTime returns what this process has used, in user and system mode.
+func ProcessorTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0
