@@ -15,6 +15,7 @@
 //	proto_plan.go        the plan of a message: a table of operations
 //	proto_compile.go     descriptor and table to a tree of plans
 //	proto.go             one protobuf record to one row
+//	proto_straight.go    the fields of a message that is as usual
 //	proto_value.go       one value of protobuf to one column, and why one was refused
 //	proto_nested.go      structs and arrays
 //	proto_map.go         maps

@@ -9,7 +9,12 @@ import (
 // Decode implements Decoder.
 func (d *protoDecoder) Decode(dst *column.Chunk, record []byte) error {
 	row := dst.Rows
-	err := d.message(dst, record)
+	at, got, last := d.straight(dst.Cols, row, record, &d.begin)
+	if at == len(record) && got == len(dst.Cols) {
+		dst.EndWholeRow()
+		return nil
+	}
+	err := d.message(dst, record, at, got, last)
 	if d.inside != nil {
 		err = d.complete(dst, record, err)
 	}
@@ -31,15 +36,15 @@ func (d *protoDecoder) Decode(dst *column.Chunk, record []byte) error {
 	return err
 }
 
-// message puts the fields of a record into the row that dst.Rows names. A column has got its value when it holds one more
-// than the chunk has rows: that is all the state of a row.
+// message puts the fields of a record from b[i] on into the row that dst.Rows names; got is how many columns have their value from
+// those before, and last is the last of them. A column has got its value when it holds one more than the chunk has rows: that is
+// all the state of a row.
 //
 // What the encoding forbids is returned at once. What the column forbids is noted in d.refused, because a later value may
 // take its place.
-func (d *protoDecoder) message(dst *column.Chunk, b []byte) error {
-	row, cols, got := dst.Rows, dst.Cols, 0
-	last := &d.begin
-	for i := 0; i < len(b); {
+func (d *protoDecoder) message(dst *column.Chunk, b []byte, i, got int, last *protoField) error {
+	row, cols := dst.Rows, dst.Cols
+	for i < len(b) {
 		start := i
 		tag := uint64(b[i])
 		i++
@@ -93,7 +98,9 @@ func (d *protoDecoder) message(dst *column.Chunk, b []byte) error {
 			d.refused[f.col] = i + 1
 			d.nRefused++
 		}
-		i = next
+		var n, more int
+		n, more, last = d.straight(cols, row, b[next:], last)
+		i, got = next+n, got+more
 	}
 	d.whole = got == len(cols)
 	return nil

@@ -257,14 +257,28 @@ func newProtoPair(t testing.TB) *protoPair {
 	return &protoPair{protoOf(t, table, marshal(t, m)), newProtoOracle(t, table, m)}
 }
 
-// check compares one record, into a chunk that is empty or has a row before it.
-func (p *protoPair) check(t tester, record []byte, before bool) (ok bool) {
+// rowsBefore are what a chunk may hold when a record comes: whether its columns have values, nulls, or nothing decides which way the
+// values of the record take.
+func rowsBefore() [][]wire {
+	few := wire{}.int(2, 1).text(16, "before")
+	full := wire{}.varint(1, 1).int(2, -3).int(3, 7).int(4, 300).fixed32(5, 8).varint(6, 1).int(7, -5).varint(8, 1).varint(9, 2).
+		int(10, 20000).fixed64(11, 1).fixed64(12, 2).fixed32(13, 3).fixed32(14, 4).fixed64(15, 5).text(16, "a text of the row before").
+		text(17, "äöü").varint(18, 1).text(19, "\xff").text(20, "-1.5e1").int(21, 1).fixed32(5000, 1)
+	return [][]wire{nil, {few}, {full}, {full, few, full}, {few, few, full}}
+}
+
+// check compares one record, into a chunk that is new or whose columns have had longer texts, with rows before it.
+func (p *protoPair) check(t tester, record []byte, before []wire, roomy bool) (ok bool) {
+	t.Helper()
 	c := chunkOf(t, p.oracle.table)
-	if before {
-		if err := p.d.Decode(c, wire{}.int(2, 1).text(16, "before")); err != nil {
-			t.Fatal(err)
-		}
+	if roomy {
+		accepted(t, p.d, c, wire{}.text(16, strings.Repeat("x", 300)).text(22, strings.Repeat("y", 300)))
+		c.Reset()
 	}
+	for _, row := range before {
+		accepted(t, p.d, c, row)
+	}
+	rows := snapshot(c)
 	want, wantErr := p.oracle.decode(record)
 	if wantErr != nil {
 		if len(refused(t, p.d, c, record).Error()) > 500 {
@@ -278,6 +292,8 @@ func (p *protoPair) check(t tester, record []byte, before bool) (ok bool) {
 	if diff := cmp.Diff(want, rowOf(t, c, c.Rows-1), cmpopts.EquateNaNs()); diff != "" {
 		t.Fatalf("record %q: %s", record, diff)
 	}
+	c.Truncate(len(before))
+	sameChunk(t, c, rows)
 	return true
 }
 
@@ -289,8 +305,9 @@ func FuzzProto(f *testing.F) {
 	f.Add([]byte(wire{}.int(2, 300).group(99, wire{}.int(1, 1)).int(2, 3)))
 	p := newProtoPair(f) // one for all: nothing of a record may stay in it
 	f.Fuzz(func(t *testing.T, record []byte) {
-		p.check(t, record, false)
-		p.check(t, record, true)
+		for i, before := range rowsBefore() {
+			p.check(t, record, before, i%2 == 0)
+		}
 	})
 }
 
@@ -328,7 +345,8 @@ func TestProtoAgreesWithDynamicpb(t *testing.T) {
 			case protowire.BytesType:
 				text := rapid.SampledFrom([]string{
 					"", "x", "äöü", "four", "12.34", "-0.01", "1e2", "1000", "0.001", "\xff",
-					"a text longer than eight bytes",
+					"of eight", "more than eight", "exactly sixteen.", "a text longer than sixteen", "ein längerer Text, nicht ASCII", "acht sind ä",
+					"broken at its end \xff", strings.Repeat("as long as words are copied here", 2), strings.Repeat("longer than that ", 4),
 				}).Draw(rt, "text")
 				w = w.text(num, text)
 			}
@@ -337,7 +355,7 @@ func TestProtoAgreesWithDynamicpb(t *testing.T) {
 			w[rapid.IntRange(0, len(w)-1).Draw(rt, "at")] ^= byte(1 << rapid.IntRange(0, 7).Draw(rt, "bit"))
 			w = w[:rapid.IntRange(0, len(w)).Draw(rt, "cut")]
 		}
-		if p.check(rt, w, rapid.Bool().Draw(rt, "before")) {
+		if p.check(rt, w, rapid.SampledFrom(rowsBefore()).Draw(rt, "before"), rapid.Bool().Draw(rt, "roomy")) {
 			taken++
 		} else {
 			refusals++

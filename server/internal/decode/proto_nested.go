@@ -31,6 +31,13 @@ func (d *protoDecoder) charge(dst *column.Chunk, n *protoNested, vectors int) er
 func (d *protoDecoder) inner(dst *column.Chunk, p *protoPlan, cols []column.Vector, row int, b []byte, i int) error {
 	last := &p.begin
 	for i < len(b) {
+		if !p.clearable {
+			var n int
+			if n, _, last = p.straight(cols, row, b[i:], last); i+n == len(b) {
+				return nil
+			}
+			i += n
+		}
 		start := i
 		tag := uint64(b[i])
 		i++
