@@ -39,6 +39,7 @@ type stream struct {
 	table   *table.Table
 	shape   *table.Shape // its columns when the stream was opened
 	decoder decode.Decoder
+	room    column.Room // of the last large request
 	kind    wire.RecordType
 	numbers numbers
 	chain   wal.Chain
@@ -358,12 +359,14 @@ func (s *stream) take(b []byte, req *wire.Request, offset int64) error {
 		return err
 	}
 	c := s.shape.Chunk()
+	s.room.Make(c, len(req.Body))
 	skipped, err := s.decode(c, req, offset, repeats)
 	if err != nil {
 		counters.refused[RefusedRecord].Add(1)
 		s.table.Recycle(c)
 		return err
 	}
+	s.room.Note(c, len(req.Body))
 	counters.taken(c.Rows, skipped, len(req.Body))
 	if !s.progress.append() {
 		s.table.Recycle(c)
