@@ -79,7 +79,7 @@ The gateway's gRPC options and codec with a handler that decodes and acknowledge
 gRPC's own, which grow with what a connection carries. Larger ones from the start could be left unread by any client on every stream.`, r.receiveRows())
 	section("To the durable acknowledgement", "ack", `
 As fast as it goes: the latencies are those of a full window, which is the client's default of 50,000 records or 64 MiB, or 200,000
-records of all streams. CPU is processor time in seconds for a million records, log and data the bytes written for them.`, caseRows(r.of("ack")))
+records of all streams. CPU is processor time in seconds for a million records, log and data the bytes written for them.`+r.together(), caseRows(r.of("ack")))
 	section("Latency", "latency", `
 10,000 records/s over 8 streams. Time to the table is from the ingest call until the version is seen in the Delta log. The disk's
 sync was measured before each run; behind is the most that a stream was behind its rate.`, latencyRows(r.of("latency")))

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/zerobus-go/zerobus/bench/internal/report"
 )
@@ -125,4 +126,22 @@ func otherwiseRows(byHand []ByHand, queued []Queued) [][]string {
 		})
 	}
 	return rows
+}
+
+// together tells what 64 streams make of what one does.
+func (r Report) together() string {
+	var all []string
+	for _, shape := range []string{"small", "wide", "1k", "1k-100"} {
+		one, many := find(r.of("ack"), shape, 1), find(r.of("ack"), shape, 64)
+		if len(one.Runs) == 0 || len(many.Runs) == 0 {
+			continue
+		}
+		ratio := against(many, one, func(r Run) float64 { return r.PerSecond })
+		all = append(all, fmt.Sprintf("%s %s", shape, ratio.Text(report.Times)))
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "\n64 streams together make of what one does: " + strings.Join(all, ", ") +
+		".\nWhere one stream fills both processors already, as large records do, more of them can only share those."
 }
