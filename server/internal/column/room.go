@@ -15,7 +15,11 @@ type lengths struct{ values, data int }
 // roomFrom is the bytes of a request from which on memory is made before: smaller chunks are used again and have theirs.
 const roomFrom = 16 << 10
 
-// Note remembers a chunk whose rows were made of so many bytes.
+// What a chunk holds beside its values is given back if it is more than half of them and this many bytes: what was made for columns
+// that got no values this time.
+const looseRoom = 256 << 10
+
+// Note remembers a chunk whose rows were made of so many bytes, and gives back what it holds and does not use.
 func (r *Room) Note(c *Chunk, encoded int) {
 	if encoded < roomFrom {
 		return
@@ -23,6 +27,9 @@ func (r *Room) Note(c *Chunk, encoded int) {
 	r.encoded, r.bytes, r.columns = encoded, c.Bytes(), r.columns[:0]
 	for i := range c.Cols {
 		r.note(&c.Cols[i])
+	}
+	if c.Held() > r.bytes+r.bytes/2+looseRoom {
+		c.Cols = c.Clone().Cols
 	}
 }
 
@@ -38,7 +45,8 @@ func (r *Room) note(v *Vector) {
 }
 
 // Make gives an empty chunk the memory for rows that so many bytes become, by what they became in the chunk noted last, and a
-// sixteenth more. It is at most as much as that chunk took, or twice the bytes: few bytes of a wide table can be many in columns.
+// sixteenth more. Before that sixteenth it is at most as much as that chunk took, or twice the bytes: few bytes of a wide table can
+// be many in columns.
 func (r *Room) Make(c *Chunk, encoded int) {
 	if encoded < roomFrom || r.bytes == 0 {
 		return

@@ -105,3 +105,43 @@ func TestRoom_Bounds(t *testing.T) {
 		}
 	}
 }
+
+// TestRoom_GivesBack: a stream whose requests fill other columns by turns, and one whose values come and go, hold not much more than
+// their values, and the rows stay what they are.
+func TestRoom_GivesBack(t *testing.T) {
+	table, err := schema.ParseCreateTable("CREATE TABLE c.s.t (a STRING, x BIGINT, b STRING, y BIGINT) USING DELTA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, columns := range map[string]func(i int) []int{
+		"by turns":    func(i int) []int { return [][]int{{0, 1}, {2, 3}}[i%2] },
+		"all or none": func(i int) []int { return [][]int{{0, 1, 2, 3}, {1}}[i%2] },
+	} {
+		var room Room
+		for i := range 20 {
+			c, err := NewChunk(&table.Columns)
+			if err != nil {
+				t.Fatal(err)
+			}
+			room.Make(c, 1<<20)
+			for range 1000 {
+				for _, k := range columns(i) {
+					if k%2 == 0 {
+						c.Cols[k].AppendString(strings.Repeat("x", 1000))
+					} else {
+						c.Cols[k].AppendInt64(int64(i))
+					}
+				}
+				c.EndRow(make([]bool, 4))
+			}
+			before := c.AppendBinary(nil)
+			room.Note(c, 1<<20)
+			if held, taken := c.Held(), c.Bytes(); held > taken+taken/2+looseRoom {
+				t.Errorf("%s: request %d holds %d bytes, and its values take %d", name, i, held, taken)
+			}
+			if c.Rows != 1000 || string(c.AppendBinary(nil)) != string(before) {
+				t.Fatalf("%s: request %d has other rows", name, i)
+			}
+		}
+	}
+}

@@ -13,8 +13,9 @@ const longCopy = 64
 
 // straight puts the fields of a message into value row of the columns, as long as there is nothing to say about them: it returns
 // where the first field begins that is otherwise, how many came before it, and the last of them. Left to the caller are columns that
-// have got their value, or have none in the chunk so far (those of its first row), members of a oneof, types that few tables have, values that the table
-// does not allow, and all that is broken. So this never fails, and most records are read by this one loop.
+// have got their value, or have none in the chunk so far (those of its first row), members of a oneof, types that few tables have,
+// long text and what its column has no memory for, values that the table may not allow, and all that is broken or written in an
+// unusual way. So this never fails, and most records are read by this one loop.
 func (p *protoPlan) straight(cols []column.Vector, row int, b []byte, last *protoField) (at, got int, _ *protoField) {
 	for at < len(b)-1 { // there is a tag, and a byte behind it
 		tag, i := uint64(b[at]), at+1
